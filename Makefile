@@ -1,0 +1,51 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# Nobody is told that this runs, and nothing is fetched while it does.
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: help setup repro test lint type lock mirror mlflow clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/installed ## create .venv and install what requirements.lock pins
+
+.venv/installed: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python tools/offline_plots.py
+	touch $@
+
+repro: setup ## run the whole study, or what is not up to date of it, and show the result
+	$(BIN)/dvc repro
+	@$(BIN)/python -m tasks.plumbing.headline
+
+test: setup ## run the tests, the shrunken study from end to end among them
+	$(BIN)/python -m pytest
+
+lint: setup ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup ## check types
+	$(BIN)/mypy
+
+lock: setup ## write requirements.lock anew from pyproject.toml's bounds (then review the diff)
+	$(BIN)/python tools/lock.py
+
+mirror: setup ## fill MLflow again from dvc.lock and the metric files
+	$(BIN)/python -m tasks mirror_mlflow
+
+mlflow: setup ## look at the runs in a browser, on this machine only
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
+
+clean: ## remove scratch and caches of tools; never data, models or results
+	rm -rf .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The stages of the study, one module per stage of dvc.yaml."""

@@ -1,0 +1,67 @@
+"""Measures how well each language retrieves its translations, layer by layer."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, Field
+from safetensors.numpy import load_file
+
+from tasks.plumbing.files import ArtefactError, require, write_csv, write_json
+from tasks.plumbing.progress import progress
+from tasks.science.retrieval import choose_layer_leaving_one_out, retrieval_measures
+from tasks.science.uncertainty import bootstrap_mean
+
+STATES = Path("data/embed_parallel/states.safetensors")
+FOLDER = Path("metrics/measure_retrieval")
+
+
+class MeasureRetrieval(BaseModel, frozen=True, extra="forbid"):
+    """Intervals of the retrieval measures."""
+
+    pivot: str = Field(description="the language that the others are paired with: the one that is tuned on")
+    resamples: int = Field(gt=0, description="bootstrap resamples, over sentences")
+    confidence: float = Field(gt=0, lt=1, description="of the intervals")
+    seed: int = Field(description="of the bootstrap")
+
+
+def run(measure_retrieval: MeasureRetrieval) -> str:
+    """Writes every measure per layer and language with its interval, its mean over layers, and its best layer."""
+    states = load_file(require(STATES))
+    pivot = measure_retrieval.pivot
+    if pivot not in states:
+        raise ArtefactError(f"{STATES}: has no {pivot} (measure_retrieval.pivot); it has {', '.join(sorted(states))}")
+    others = [language for language in sorted(states) if language != pivot]
+    rng = np.random.default_rng(measure_retrieval.seed)
+    rows = []
+    for language in progress(others, "retrieval"):
+        for layer in range(len(states[pivot])):
+            for measure, values in retrieval_measures(states[pivot][layer], states[language][layer]).items():
+                interval = bootstrap_mean(values, measure_retrieval.resamples, measure_retrieval.confidence, rng)
+                rows.append((language, layer, measure, values.mean(), interval.low, interval.high))
+    layers = pd.DataFrame(rows, columns=["language", "layer", "measure", "value", "low", "high"])
+    summary = []
+    for measure in layers["measure"].unique():
+        group = layers[layers["measure"] == measure]
+        table = group.pivot(index="layer", columns="language", values="value")[others]
+        chosen = choose_layer_leaving_one_out(table.to_numpy())
+        for number, language in enumerate(others):
+            summary.append(
+                {
+                    "language": language,
+                    "measure": measure,
+                    "layer_mean": table[language].mean(),
+                    "best_layer": int(chosen[number]),
+                    "best": table[language].iloc[int(chosen[number])],
+                }
+            )
+    languages = pd.DataFrame(summary)
+    write_csv(FOLDER / "layers.csv", layers)
+    write_csv(FOLDER / "languages.csv", languages)
+    best = {m: dict(zip(g["language"], g["best"], strict=True)) for m, g in languages.groupby("measure", sort=False)}
+    mean = {
+        m: dict(zip(g["language"], g["layer_mean"], strict=True)) for m, g in languages.groupby("measure", sort=False)
+    }
+    write_json(FOLDER / "summary.json", {"best_layer": best, "layer_mean": mean})
+    accuracy = best["p_at_1"].values()
+    return f"{FOLDER}: best-layer P@1 from {min(accuracy):.2f} to {max(accuracy):.2f} over {len(others)} languages"

@@ -1,0 +1,79 @@
+"""Loads params.yaml into typed, frozen values and says clearly what is wrong with it."""
+
+import difflib
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+PARAMS = Path("params.yaml")
+
+
+class ParamsError(ValueError):
+    """A key or value of params.yaml that cannot be used; the message names it and what to do."""
+
+
+class Runtime(BaseModel, frozen=True, extra="forbid"):
+    """How to run, never what to compute: no stage tracks this section, and tests show that results do not change."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto takes a GPU where torch sees one")
+    generate_batch: int = Field(gt=0, description="continuations sampled at once, in sequences")
+    score_batch: int = Field(gt=0, description="texts whose likelihood is computed at once, in sequences")
+    embed_batch: int = Field(gt=0, description="sentences embedded at once, in sequences")
+    track_training: bool = Field(description="show train_dpo's curves in MLflow while it trains")
+
+
+def read(path: Path = PARAMS) -> dict[str, Any]:
+    """The whole file as plain values."""
+    if not path.exists():
+        raise ParamsError(f"{path}: no such file; run from the project's root")
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ParamsError(f"{path}: expected sections (name: values), found {type(loaded).__name__}")
+    return loaded
+
+
+def unknown_section(name: str, valid: list[str], path: Path = PARAMS) -> str:
+    """Message for a section that no stage reads."""
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.0)[0]
+    return f"{path}: {name}: unknown section; did you mean {near!r}? valid sections: {', '.join(valid)}"
+
+
+def section(raw: dict[str, Any], name: str, kind: Any, path: Path = PARAMS) -> Any:
+    """One section as its type; ParamsError names every bad key with its nearest valid one."""
+    if name not in raw:
+        raise ParamsError(f"{path}: section {name!r} is missing")
+    try:
+        return TypeAdapter(kind).validate_python(raw[name])
+    except ValidationError as error:
+        lines = [_explain(name, kind, problem) for problem in error.errors()]
+        raise ParamsError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _explain(name: str, kind: Any, problem: Any) -> str:
+    location = ".".join(str(part) for part in (name, *problem["loc"]))
+    if problem["type"] != "extra_forbidden":
+        return f"{location}: {problem['msg']} (found {problem['input']!r})"
+    *parents, key = problem["loc"]
+    valid = sorted(_keys(kind, parents))
+    near = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.0)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{location}: unknown key; {hint}valid keys: {', '.join(valid)}"
+
+
+def _keys(kind: Any, parents: list[Any]) -> set[str]:
+    """Keys that a nested type accepts below `parents`; a union contributes those of all its members."""
+    if get_origin(kind) in (Union, UnionType):
+        return set().union(*(_keys(member, parents) for member in get_args(kind)))
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return set().union(*(_keys(member, parents[1:]) for member in get_args(kind)[-1:])) if parents else set()
+    if not parents:
+        return set(kind.model_fields)
+    if parents[0] not in kind.model_fields:  # the tag of a discriminated union is part of the location
+        return _keys(kind, parents[1:])
+    return _keys(kind.model_fields[parents[0]].annotation, parents[1:])

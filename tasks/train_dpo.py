@@ -1,0 +1,92 @@
+"""Tunes the base model with DPO on the English pairs, once per seed."""
+
+import platform
+from pathlib import Path
+
+import pandas as pd
+import torch
+import transformers
+import trl
+from pydantic import BaseModel, Field
+from transformers import AutoTokenizer
+
+from tasks.engines.language_model import pick_device
+from tasks.engines.preference import Recipe, tune
+from tasks.engines.preference_pair import tokenise_pair
+from tasks.engines.torch_setup import set_up
+from tasks.plumbing.files import ArtefactError, read_table, require, write_csv, write_json, writing
+from tasks.plumbing.params import Runtime
+from tasks.plumbing.progress import visible
+from tasks.plumbing.scratch import scratch
+from tasks.plumbing.tracking import live_tracking
+
+BASE = Path("models/prepare_model")
+PAIRS = Path("data/prepare_pairs/pairs.parquet")
+
+
+class TrainDpo(BaseModel, frozen=True, extra="forbid"):
+    """Seeds and recipe of DPO."""
+
+    seeds: list[int] = Field(min_length=1, description="one policy each; the paper has 5")
+    recipe: Recipe
+
+
+def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
+    """Writes the policy of one seed, its training curves and what exactly was run."""
+    seed = _seed(item, train_dpo.seeds)
+    set_up(seed)
+    recipe = train_dpo.recipe
+    pairs = read_table(PAIRS, ["pair_id", "split", "prompt", "chosen", "rejected"], key=["pair_id"])
+    tokenizer = AutoTokenizer.from_pretrained(require(BASE), local_files_only=True)
+    sides = {
+        split: [
+            tokenise_pair(tokenizer, *texts, recipe.end_completions)
+            for texts in zip(rows["prompt"], rows["chosen"], rows["rejected"], strict=True)
+        ]
+        for split, rows in pairs.groupby("split")
+    }
+    for split in ("train", "validation"):
+        if split not in sides:
+            raise ArtefactError(f"{PAIRS}: no pair has split {split!r}")
+    device = pick_device(runtime.device)
+    with (
+        scratch("train_dpo", item, recipe, [BASE, PAIRS]) as folder,
+        live_tracking(runtime.track_training, f"train_dpo@{item}") as live,
+    ):
+        trained = tune(
+            BASE, tokenizer, sides["train"], sides["validation"], recipe, seed, device, folder, live, visible(), print
+        )
+    with writing(Path("models/train_dpo") / item) as part:
+        trained.model.save_pretrained(part, safe_serialization=True)
+        tokenizer.save_pretrained(part)
+    curves = pd.DataFrame(trained.curves)
+    write_csv(Path("data/train_dpo") / item / "curves.csv", curves)
+    best = curves.loc[curves["step"] == trained.best_step].iloc[0]
+    write_json(
+        Path("data/train_dpo") / item / "run.json",
+        {
+            "seed": seed,
+            "pairs": {split: len(rows) for split, rows in sides.items()},
+            "best_step": trained.best_step,
+            "last_step": int(curves["step"].max()),
+            "validation_loss": {"before": curves["validation_loss"].iloc[0], "best": best["validation_loss"]},
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "trl": trl.__version__,
+            },
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "arguments": trained.arguments,
+        },
+    )
+    return (
+        f"models/train_dpo/{item}: best of {int(curves['step'].max())} steps is {trained.best_step}, validation loss "
+        f"{curves['validation_loss'].iloc[0]:.3f} -> {best['validation_loss']:.3f}"
+    )
+
+
+def _seed(item: str, seeds: list[int]) -> int:
+    if item not in map(str, seeds):
+        raise ValueError(f"train_dpo@{item}: no such seed; train_dpo.seeds has {seeds}")
+    return int(item)

@@ -1,0 +1,90 @@
+"""Fixtures that every test shares: a tiny language model, and a wall around the machine."""
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+# Libraries read these when they are first imported.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    DO_NOT_TRACK="1",
+    DVC_NO_ANALYTICS="1",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    TOKENIZERS_PARALLELISM="false",
+)
+
+import pytest  # noqa: E402  # after the environment is set
+
+SENTENCES = (
+    "the teacher buys red bread in the market.",
+    "the doctor is very good and kind.",
+    "el maestro compra pan rojo en el mercado.",
+    "учитель покупает красный хлеб.",
+    "先生はとても良いです。",
+    "शिक्षक बहुत अच्छा है।",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test at once if it connects to another machine, unless it is marked `network`."""
+    if request.node.get_closest_marker("network"):
+        return
+    # pytest.fail raises a BaseException, so that no `except Exception` on the way can hide it.
+    for name in ("connect", "connect_ex"):
+        original = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, _original: Any = original) -> Any:
+            if self.family != socket.AF_UNIX and not _is_loopback(address[0]):
+                self.close()  # the caller expects an OSError, if anything, and would leave it open
+                pytest.fail(f"this test connects to {address[0]}:{address[1]}; tests run offline")
+            return _original(self, address)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which a resolver elsewhere would have to know
+        return False
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a seeded GPT-2: 2 layers, width 16, 2 heads, 64 positions, peaked distributions; read only."""
+    # Imported here, for tests of pure definitions need none of it: 5 s.
+    import torch  # noqa: PLC0415
+    from transformers import GPT2Config, GPT2LMHeadModel  # noqa: PLC0415
+
+    from tasks.engines.pretraining import train_tokenizer  # noqa: PLC0415
+
+    tokenizer = train_tokenizer(SENTENCES, vocabulary=320, context=64)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=64,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        initializer_range=0.5,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(20)
+        model = GPT2LMHeadModel(config)
+    folder = tmp_path_factory.mktemp("tiny_model")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

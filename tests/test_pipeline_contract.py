@@ -1,0 +1,162 @@
+"""dvc.yaml, params.yaml, tasks/ and tests/ must agree: an undeclared dependency makes `dvc repro` lie."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks import __main__ as cli
+from tasks.plumbing import params
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES: dict[str, dict[str, Any]] = {
+    name: entry.get("do") or entry
+    for name, entry in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
+}
+# Files that a module reads beside the code that it imports.
+DATA_OF_MODULE = {
+    "tasks/engines/mini_world_source.py": ["data/mini_world"],
+    "tasks/engines/page.py": ["tasks/engines/page.html.j2"],
+}
+ITEMS = {"train_dpo": "1"}
+
+
+def imports(path: Path) -> set[Path]:
+    """First-party modules that a file imports, wherever in the file it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            candidate = ROOT / Path(*name.split(".")).with_suffix(".py")
+            if name.startswith(("tasks.", "flows.")) and candidate.exists():
+                found.add(candidate)
+    return found
+
+
+def closure(stage: str) -> list[str]:
+    """Stage module, and every science and engine module it reaches, with the data files of those."""
+    todo, seen = [ROOT / "tasks" / f"{stage}.py"], set()
+    while todo:
+        path = todo.pop()
+        if path not in seen and "plumbing" not in path.parts:
+            seen.add(path)
+            todo += imports(path)
+    modules = sorted(path.relative_to(ROOT).as_posix() for path in seen)
+    return modules + [data for module in modules for data in DATA_OF_MODULE.get(module, [])]
+
+
+def test_there_are_as_many_stages_as_the_study_has() -> None:
+    """The checks below loop over 15 stages; an empty loop would prove nothing."""
+    assert len(STAGES) == 15
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_dependencies_are_the_import_closure(stage: str) -> None:
+    """A change to any module that a stage reaches re-runs it, and a change to any other does not."""
+    declared = [str(dep) for dep in STAGES[stage]["deps"]]
+    declared_code = sorted(dep for dep in declared if dep.startswith(("tasks/", "data/mini_world")))
+    needed = sorted(closure(stage))
+    assert declared_code == needed, f"deps of {stage} should have these lines:\n" + "\n".join(
+        f"      - {n}" for n in needed
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_one_name_everywhere(stage: str) -> None:
+    """dvc.yaml, tasks/, tests/ and the command name a stage alike, and its outs lie in its own folders."""
+    assert (ROOT / "tasks" / f"{stage}.py").exists()
+    assert (ROOT / "tests" / "tasks" / f"test_{stage}.py").exists()
+    assert STAGES[stage]["cmd"].split()[:4] == ["python", "-m", "tasks", stage]
+    for out in outs(stage):
+        assert out.split("/")[1] == stage
+
+
+def outs(stage: str) -> list[str]:
+    """Paths that a stage makes."""
+    entries = STAGES[stage].get("outs", []) + STAGES[stage].get("metrics", [])
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_tracked_parameters_are_those_that_run_asks_for(stage: str) -> None:
+    """What run() receives from params.yaml is what DVC tracks: nothing undeclared, nothing for show."""
+    module = importlib.import_module(f"tasks.{stage}")
+    asked = set(inspect.signature(module.run).parameters) - {"item", "runtime"}
+    tracked = {str(key).partition(".")[0] for key in STAGES[stage].get("params", [])}
+    if any("${item}" in str(dep) or "data/generate/${key}" in str(dep) for dep in STAGES[stage]["deps"]):
+        asked -= {"policies"}  # the one path it takes from there is a dependency already
+    assert tracked == asked
+
+
+def test_only_the_recipe_of_dpo_is_tracked() -> None:
+    """train_dpo's section is seeds and recipe; tracking the seeds would re-train all policies when one is added."""
+    section = params.read(ROOT / "params.yaml")["train_dpo"]
+    assert set(section) == {"seeds", "recipe"}
+    assert STAGES["train_dpo"]["params"] == ["train_dpo.recipe"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_shipped_parameters_parse(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The params.yaml of the repository satisfies the types of every stage."""
+    monkeypatch.chdir(ROOT)
+    module = importlib.import_module(f"tasks.{stage}")
+    item = None
+    if "item" in inspect.signature(module.run).parameters:
+        item = ITEMS.get(stage, "base")
+    given = cli.stage_arguments(module, item)
+    assert set(given) == set(inspect.signature(module.run).parameters)
+
+
+def test_every_section_belongs_to_a_stage_or_is_shared() -> None:
+    """params.yaml has no section that nothing reads."""
+    sections = set(params.read(ROOT / "params.yaml"))
+    assert sections <= {*STAGES, "languages", "policies", "mini_world", "runtime"}
+
+
+def test_policies_are_the_base_model_and_one_per_seed() -> None:
+    """params.yaml lists the seeds twice (DVC cannot derive one list from the other); the two agree."""
+    loaded = params.read(ROOT / "params.yaml")
+    expected = {"base": "models/prepare_model"}
+    expected |= {f"dpo-{seed}": f"models/train_dpo/{seed}" for seed in loaded["train_dpo"]["seeds"]}
+    assert loaded["policies"] == expected
+
+
+def test_no_stage_that_gains_from_a_gpu_writes_a_metric_into_git() -> None:
+    """An uncached output makes other clones re-run its stage (DVC's run cache skips it): fine only where it is cheap."""
+    costly = [name for name, entry in STAGES.items() if entry.get("meta", {}).get("gpu")]
+    assert len(costly) == 6
+    for stage in costly:
+        assert not [entry for entry in STAGES[stage].get("outs", []) if isinstance(entry, dict)]
+        assert "metrics" not in STAGES[stage]
+
+
+def test_the_command_line_lists_every_stage_with_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m tasks --help` says what each stage does."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    printed = capsys.readouterr().out
+    for stage, entry in STAGES.items():
+        assert f"{stage:20} {entry['desc']}" in printed
+
+
+def test_an_unknown_section_is_refused_with_the_nearest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt section would be ignored silently; instead the command names the right one and exits with 1."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("\nscore_diversity:", "\nscore_divercity:")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["score_diversity", "base"]) == 1
+    assert "score_divercity: unknown section; did you mean 'score_diversity'?" in capsys.readouterr().err
