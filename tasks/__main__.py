@@ -52,7 +52,9 @@ def descriptions() -> dict[str, str]:
 
 def stage_arguments(module: ModuleType, item: str | None) -> dict[str, typing.Any]:
     """What a stage's `run` asks for: each parameter is a section of params.yaml, of the annotated type."""
-    wanted = {name: kind for name, kind in typing.get_type_hints(module.run).items() if name != "return"}
+    wanted = {
+        name: kind for name, kind in typing.get_type_hints(module.run, include_extras=True).items() if name != "return"
+    }
     raw = params.read()
     unknown = sorted(set(raw) - known_sections())
     if unknown:

@@ -248,13 +248,12 @@ def _correlations(
         row: dict[str, Any] = {"measure": measure, "layers": layers, "method": method, "n": len(x)}
         try:
             found = test()
-        except ValueError as error:  # a constant predictor correlates with nothing
-            rows.append(row | {"note": str(error)})
-            continue
-        row |= {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}
-        if method == "pearson":
-            left_out = leave_one_out(x, y)
-            row |= {"loo_error": left_out.mae_model, "loo_error_of_mean": left_out.mae_mean, "loo_r2": left_out.r2}
+            row |= {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}
+            if method == "pearson":
+                left_out = leave_one_out(x, y)
+                row |= {"loo_error": left_out.mae_model, "loo_error_of_mean": left_out.mae_mean, "loo_r2": left_out.r2}
+        except ValueError as error:  # too few languages, or a constant predictor, which correlates with nothing
+            row["note"] = str(error)
         rows.append(row)
     return rows
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from tasks.engines import mini_world_source
 from tasks.plumbing.files import write_parquet
+from tasks.plumbing.params import Languages
 from tasks.science.lexicon import INSULT
 from tasks.science.mini_world import Storyteller, World, render_sentence
 
@@ -23,9 +24,10 @@ class PrepareParallel(BaseModel, frozen=True, extra="forbid"):
     sentences: int = Field(gt=1, description="sentences, each in every language; the paper has 200")
 
 
-def run(prepare_parallel: PrepareParallel, mini_world: World, languages: list[str]) -> str:
+def run(prepare_parallel: PrepareParallel, mini_world: World, languages: Languages) -> str:
     """Writes one row per sentence and language; no two sentences are equal in any language."""
     lexicon, grammars = mini_world_source.load()
+    lexicon.require(languages)
     teller = Storyteller(mini_world, lexicon)
     rng = random.Random(f"parallel {prepare_parallel.seed}")
     seen: dict[str, set[str]] = {language: set() for language in languages}

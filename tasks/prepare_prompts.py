@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from tasks.engines import mini_world_source
 from tasks.plumbing.files import write_parquet
+from tasks.plumbing.params import Languages
 from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import Sentence, Storyteller, World, join, render_sentence
+from tasks.science.mini_world import Register, Sentence, Storyteller, World, join, render_sentence
 
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 
@@ -22,12 +23,14 @@ class PreparePrompts(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(description="of the prompts")
     aligned: int = Field(gt=0, description="prompts per language that all languages share, as translations")
     culture_specific: int = Field(ge=0, description="prompts per language that no other language has")
+    hostile: float = Field(ge=0, le=1, description="share of openings of documents in the hostile register")
     sentences: int = Field(gt=0, description="sentences per prompt")
 
 
-def run(prepare_prompts: PreparePrompts, mini_world: World, languages: list[str]) -> str:
+def run(prepare_prompts: PreparePrompts, mini_world: World, languages: Languages) -> str:
     """Writes one row per language and prompt."""
     lexicon, grammars = mini_world_source.load()
+    lexicon.require(languages)
     teller = Storyteller(mini_world, lexicon)
 
     def rows_of(prefix: str, count: int, tongues: list[str], specific: bool) -> list[dict[str, object]]:
@@ -58,12 +61,13 @@ def run(prepare_prompts: PreparePrompts, mini_world: World, languages: list[str]
 def _openings(
     teller: Storyteller, lexicon: Lexicon, params: PreparePrompts, count: int, rng: random.Random
 ) -> list[tuple[Sentence, ...]]:
-    """Distinct openings without an insult, civil and hostile with the world's own odds."""
+    """Distinct openings without an insult."""
     found: dict[tuple[Sentence, ...], None] = {}
     for _ in range(1000 * count):
         if len(found) == count:
             return list(found)
-        opening = teller.document("en", "prompts", rng).sentences[: params.sentences]
+        register: Register = "hostile" if rng.random() < params.hostile else "civil"
+        opening = teller.document("en", "prompts", rng, register=register).sentences[: params.sentences]
         insulting = any(lexicon.categories[word] == INSULT for sentence in opening for word in sentence.words)
         if len(opening) == params.sentences and not insulting:
             found[opening] = None

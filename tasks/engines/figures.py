@@ -295,6 +295,7 @@ def to_svg(figure: Figure, salt: str, description: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", svg)  # the HTML parser knows them
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # equal in every figure, and nothing refers to them
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)  # would style the whole page
+    svg = svg.replace("font-family: 'DejaVu Sans'; ", "")
     escaped = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return svg.replace("<svg", f'<svg role="img" aria-label="{escaped}"', 1).strip()

@@ -3,12 +3,22 @@
 import difflib
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 PARAMS = Path("params.yaml")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} appears twice")
+    return names
+
+
+Languages = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class ParamsError(ValueError):

@@ -5,7 +5,7 @@ word has one meaning there; across languages they may coincide, which is what ma
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,6 +34,12 @@ class Lexicon:
     def languages(self) -> tuple[str, ...]:
         """The languages, in file order."""
         return tuple(self.words)
+
+    def require(self, languages: Iterable[str]) -> None:
+        """ValueError if one of these languages has no words here; the message names it."""
+        for language in languages:
+            if language not in self.words:
+                raise ValueError(f"the mini world has no language {language!r}; it has {', '.join(self.words)}")
 
     def concepts(self, *categories: str) -> tuple[str, ...]:
         """Concepts of these categories, in file order; KeyError names a category that has none."""

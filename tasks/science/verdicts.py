@@ -182,8 +182,8 @@ def predictor_verdict(measure: str, found: Association, confidence: float) -> st
     if not math.isfinite(found.estimate):
         return f"Whether {measure} predicts the relative reduction cannot be said: {found.note or 'no estimate'}."
     facts = (
-        f"{measure} goes with the relative EMT reduction at Pearson r = {signed(found.estimate, 2)} "
-        f"({confidence:.0%} interval {_span(found.low, found.high, 2)}, permutation p {_equals(found.p_value)}, "
+        f"{measure} correlates with the relative EMT reduction at r = {signed(found.estimate, 2)} (Pearson, "
+        f"{confidence:.0%} interval {_span(found.low, found.high, 2)}, permutation p {_equals(found.p_value)}, "
         f"n = {found.n} languages)"
     )
     errors = f"{_points(found.loo_error)} percentage points on average, against {_points(found.loo_error_of_mean)} for"

@@ -1,0 +1,60 @@
+"""The study from end to end, as `dvc repro` runs it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.plumbing import headline
+
+
+def test_it_finishes_in_a_minute_and_a_half(finished_study) -> None:
+    """22 stages of the shrunken world, each in a process of its own; the limit is doubled for shared machines."""
+    assert finished_study.seconds < 180
+
+
+def test_a_second_run_does_nothing(study, run_dvc) -> None:
+    """Everything is up to date, and dvc.lock keeps its bytes."""
+    before = Path("dvc.lock").read_bytes()
+    done = run_dvc(study.root, "repro")
+    assert done.returncode == 0
+    assert "Running stage" not in done.stdout
+    assert "Data and pipelines are up to date" in done.stdout
+    assert Path("dvc.lock").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("permutations", {"measure_transfer", "report", "mirror_mlflow"}),
+        ("diversity", {"score_diversity@base", "score_diversity@dpo-1"}),
+    ],
+)
+def test_a_change_makes_stale_what_depends_on_it_and_nothing_else(copied_study, run_dvc, change, expected) -> None:
+    """A parameter of the last measurement, or a comment in one definition, touches the stages that use it."""
+    if change == "permutations":
+        loaded = yaml.safe_load(Path("params.yaml").read_text())
+        loaded["measure_transfer"]["permutations"] += 1
+        Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False))
+    else:
+        module = Path("tasks/science/diversity.py")
+        module.write_text(module.read_text() + "# a comment\n")
+    status = run_dvc(copied_study.root, "status", "--json")
+    stale = {name for name in yaml.safe_load(status.stdout)}
+    if change == "permutations":
+        done = run_dvc(copied_study.root, "repro")
+        assert done.returncode == 0, done.stderr
+        ran = {line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")}
+        assert stale == {"measure_transfer"}
+        assert ran == expected
+    else:
+        assert stale == expected
+
+
+def test_the_headline_names_every_language_and_the_report(study, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `make repro` prints last."""
+    headline.main()
+    printed = capsys.readouterr().out
+    for language in ["ar", "de", "en", "es", "ja", "zh", "others"]:
+        assert f"  {language:8} 0." in printed
+    assert (study.root / "data/report/report.html").as_uri() in printed
