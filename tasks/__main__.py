@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import typing
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     # Nothing of the study may ask the network for models or tell anybody about itself.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     started = time.monotonic()
     try:
         module = importlib.import_module(f"tasks.{chosen.stage}")
@@ -67,9 +71,9 @@ def stage_arguments(module: ModuleType, item: str | None) -> dict[str, typing.An
             given[name] = item
         else:
             given[name] = params.section(raw, name, kind)
-    policies = given.get("policies")
-    if policies is not None and item not in policies:
-        raise params.ParamsError(f"no policy {item!r} in params.yaml: policies; it has {', '.join(policies)}")
+    params.check_policies(raw)
+    if "policies" in given and "item" in given and item not in given["policies"]:
+        raise params.ParamsError(f"no policy {item!r} in params.yaml: policies; it has {', '.join(given['policies'])}")
     return given
 
 
@@ -79,4 +83,6 @@ def known_sections() -> set[str]:
 
 
 if __name__ == "__main__":
+    # What libraries will change one day is for the tests to see, not for somebody who runs a study.
+    warnings.simplefilter("ignore", FutureWarning)
     sys.exit(main())

@@ -15,16 +15,8 @@ from tasks.engines.preference_pair import tokenise_pair
 from tasks.plumbing.files import require, write_json, write_parquet
 from tasks.plumbing.progress import progress
 from tasks.science.lexicon import INSULT
-from tasks.science.mini_world import (
-    REGISTERS,
-    Grammar,
-    Register,
-    Sentence,
-    Storyteller,
-    World,
-    join,
-    render_sentence,
-)
+from tasks.science.mini_world import REGISTERS, Register, Storyteller, World
+from tasks.science.pidgin import Grammar, Sentence, join, render_sentence
 
 MODEL = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")

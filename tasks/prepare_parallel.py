@@ -11,7 +11,8 @@ from tasks.engines import mini_world_source
 from tasks.plumbing.files import write_parquet
 from tasks.plumbing.params import Languages
 from tasks.science.lexicon import INSULT
-from tasks.science.mini_world import Storyteller, World, render_sentence
+from tasks.science.mini_world import Storyteller, World
+from tasks.science.pidgin import join, render_sentence
 
 SENTENCES = Path("data/prepare_parallel/sentences.parquet")
 
@@ -21,7 +22,8 @@ class PrepareParallel(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["mini"] = Field(description="mini: held-out civil sentences in every language")
     seed: int = Field(description="of the sentences")
-    sentences: int = Field(gt=1, description="sentences, each in every language; the paper has 200")
+    sentences: int = Field(gt=1, description="texts, each in every language; the paper has 200")
+    length: int = Field(gt=0, description="of a text, in the world's short sentences; the paper's are prompts")
 
 
 def run(prepare_parallel: PrepareParallel, mini_world: World, languages: Languages) -> str:
@@ -35,10 +37,19 @@ def run(prepare_parallel: PrepareParallel, mini_world: World, languages: Languag
     for _ in range(1000 * prepare_parallel.sentences):
         if len(rows) == prepare_parallel.sentences * len(languages):
             break
-        sentence = teller.document("en", "parallel", rng, register="civil").sentences[0]
-        texts = {language: render_sentence(sentence, language, lexicon, grammars[language]) for language in languages}
-        insulting = any(lexicon.categories[word] == INSULT for word in sentence.words)
-        if insulting or any(text in seen[language] for language, text in texts.items()):
+        told = teller.document("en", "parallel", rng, register="civil").sentences[: prepare_parallel.length]
+        texts = {
+            language: join(
+                [(language, render_sentence(s, language, lexicon, grammars[language])) for s in told], grammars
+            )
+            for language in languages
+        }
+        insulting = any(lexicon.categories[word] == INSULT for sentence in told for word in sentence.words)
+        if (
+            len(told) < prepare_parallel.length
+            or insulting
+            or any(text in seen[language] for language, text in texts.items())
+        ):
             continue
         number = len(rows) // len(languages)
         for language, text in texts.items():

@@ -11,7 +11,8 @@ from tasks.engines import mini_world_source
 from tasks.plumbing.files import write_parquet
 from tasks.plumbing.params import Languages
 from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import Register, Sentence, Storyteller, World, join, render_sentence
+from tasks.science.mini_world import Register, Storyteller, World
+from tasks.science.pidgin import Sentence, join, render_sentence
 
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 

@@ -30,6 +30,12 @@ def run(score_toxicity: ScoreToxicity, item: str) -> str:
     frames = []
     for language, rows in progress(continuations.groupby("language"), f"toxicity {item}"):
         scores = scorer.score(str(language), rows["text"].tolist())
+        for prompt_id, sample, score in zip(rows["prompt_id"], rows["sample"], scores, strict=True):
+            if score.value is not None and not 0 <= score.value <= 1:  # NaN is not in [0, 1] either
+                raise ArtefactError(
+                    f"{source}: {scorer.card.id} gave {score.value} to {language} {prompt_id} sample {sample}; a score "
+                    "is in [0, 1] or missing with a reason"
+                )
         frames.append(
             rows[["language", "prompt_id", "sample"]].assign(
                 toxicity=pd.array([score.value for score in scores], dtype="Float64"),
@@ -37,13 +43,6 @@ def run(score_toxicity: ScoreToxicity, item: str) -> str:
             )
         )
     frame = pd.concat(frames, ignore_index=True)
-    broken = frame[~(frame["toxicity"].isna() | frame["toxicity"].between(0, 1))]
-    if len(broken):
-        first = broken.iloc[0]
-        raise ArtefactError(
-            f"{source}: {scorer.card.id} gave {first['toxicity']!r} to {first['language']} {first['prompt_id']} "
-            f"sample {first['sample']}; a score is in [0, 1] or missing with a reason"
-        )
     coverage = frame["toxicity"].notna().groupby(frame["language"]).mean()
     write_parquet(folder / "scores.parquet", frame)
     write_json(folder / "scorer.json", {**asdict(scorer.card), "coverage": coverage.to_dict()})

@@ -20,7 +20,7 @@ STAGES: dict[str, dict[str, Any]] = {
 # Files that a module reads beside the code that it imports.
 DATA_OF_MODULE = {
     "tasks/engines/mini_world_source.py": ["data/mini_world"],
-    "tasks/engines/page.py": ["tasks/engines/page.html.j2"],
+    "tasks/report.py": ["tasks/engines/page.html.j2"],
 }
 ITEMS = {"train_dpo": "1"}
 
@@ -54,8 +54,8 @@ def closure(stage: str) -> list[str]:
 
 
 def test_there_are_as_many_stages_as_the_study_has() -> None:
-    """The checks below loop over 15 stages; an empty loop would prove nothing."""
-    assert len(STAGES) == 15
+    """The checks below loop over 16 stages; an empty loop would prove nothing."""
+    assert len(STAGES) == 16
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -121,16 +121,20 @@ def test_every_section_belongs_to_a_stage_or_is_shared() -> None:
     assert sections <= {*STAGES, "languages", "policies", "mini_world", "runtime"}
 
 
-def test_policies_are_the_base_model_and_one_per_seed() -> None:
-    """params.yaml lists the seeds twice (DVC cannot derive one list from the other); the two agree."""
+def test_policies_and_seeds_must_agree() -> None:
+    """The seeds are listed twice (DVC cannot derive one list from the other); a forgotten line is named."""
     loaded = params.read(ROOT / "params.yaml")
-    expected = {"base": "models/prepare_model"}
-    expected |= {f"dpo-{seed}": f"models/train_dpo/{seed}" for seed in loaded["train_dpo"]["seeds"]}
-    assert loaded["policies"] == expected
+    params.check_policies(loaded)
+    more_seeds = loaded | {"train_dpo": loaded["train_dpo"] | {"seeds": [1, 2, 3, 4]}}
+    with pytest.raises(params.ParamsError, match="dpo-4 should read 'dpo-4: models/train_dpo/4'"):
+        params.check_policies(more_seeds)
+    fewer_seeds = loaded | {"train_dpo": loaded["train_dpo"] | {"seeds": [1, 2]}}
+    with pytest.raises(params.ParamsError, match="dpo-3 has no seed"):
+        params.check_policies(fewer_seeds)
 
 
 def test_no_stage_that_gains_from_a_gpu_writes_a_metric_into_git() -> None:
-    """An uncached output makes other clones re-run its stage (DVC's run cache skips it): fine only where it is cheap."""
+    """An uncached output makes other clones re-run its stage, since DVC's run cache skips it."""
     costly = [name for name, entry in STAGES.items() if entry.get("meta", {}).get("gpu")]
     assert len(costly) == 6
     for stage in costly:

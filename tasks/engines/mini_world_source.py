@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import Grammar
+from tasks.science.pidgin import Grammar
 
 FOLDER = Path("data/mini_world")
 

@@ -13,6 +13,7 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     TrainerCallback,
 )
 from trl import DPOConfig, DPOTrainer
@@ -102,6 +103,8 @@ def tune(
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
     tokenizer.pad_token_id = pad_id(tokenizer)
     bf16 = device.type == "cuda"
+    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
     arguments = DPOConfig(
         output_dir=str(scratch),
         beta=recipe.beta,
@@ -120,7 +123,8 @@ def tune(
         num_train_epochs=recipe.epochs,
         eval_strategy="steps",
         eval_steps=recipe.evaluate_every,
-        eval_on_start=True,
+        eval_on_start=not complete,  # else early stopping would count the same validation twice
+        restore_callback_states_from_checkpoint=True,  # early stopping's patience
         save_strategy="steps",
         save_steps=recipe.evaluate_every,
         load_best_model_at_end=True,
@@ -146,8 +150,7 @@ def tune(
         processing_class=tokenizer,
         callbacks=[EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
     )
-    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
     best = trainer.state.best_model_checkpoint
     return Trained(
@@ -182,7 +185,7 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     rows: dict[int, dict[str, float]] = {}
     for entry in history:
         for prefix, split in (("", "train"), ("eval_", "validation")):
-            if f"{prefix}rewards/margins" in entry:
+            if f"{prefix}loss" in entry and f"{prefix}rewards/margins" in entry:
                 row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
                 row |= {f"{split}_{name}": float(entry[prefix + key]) for key, name in _CURVES.items()}
     return [rows[step] for step in sorted(rows)]

@@ -11,6 +11,7 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
@@ -114,6 +115,7 @@ def pretrain(
         train_dataset=[{"input_ids": row, "length": len(row)} for row in rows],
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return model
 

@@ -55,9 +55,7 @@ def read_table(path: Path, columns: Sequence[str], key: Sequence[str] = ()) -> p
     """A parquet or CSV table with these columns at least, rows unique by `key`; ArtefactError names what is wrong."""
     require(path)
     frame = (
-        pd.read_parquet(path)
-        if path.suffix == ".parquet"
-        else pd.read_csv(path, keep_default_na=False, na_values=[""], float_precision="round_trip")
+        pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False, na_values=[""])
     )
     missing = [column for column in columns if column not in frame]
     if missing:

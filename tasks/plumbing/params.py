@@ -54,6 +54,17 @@ def unknown_section(name: str, valid: list[str], path: Path = PARAMS) -> str:
     return f"{path}: {name}: unknown section; did you mean {near!r}? valid sections: {', '.join(valid)}"
 
 
+def check_policies(raw: dict[str, Any], path: Path = PARAMS) -> None:
+    """ParamsError unless `policies` lists the base model and one DPO policy per seed: DVC cannot derive the list."""
+    seeds = raw.get("train_dpo", {}).get("seeds", [])
+    expected = {"base": "models/prepare_model"} | {f"dpo-{seed}": f"models/train_dpo/{seed}" for seed in seeds}
+    found = raw.get("policies", {})
+    for name in sorted(set(expected) | set(found)):
+        if expected.get(name) != found.get(name):
+            wanted = f"should read '{name}: {expected[name]}'" if name in expected else "has no seed in train_dpo.seeds"
+            raise ParamsError(f"{path}: policies: {name} {wanted}")
+
+
 def section(raw: dict[str, Any], name: str, kind: Any, path: Path = PARAMS) -> Any:
     """One section as its type; ParamsError names every bad key with its nearest valid one."""
     if name not in raw:

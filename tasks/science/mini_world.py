@@ -11,21 +11,21 @@ the exact log-probability of a document, and so the entropy that no model can be
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from tasks.science.lexicon import INSULT, Lexicon
+from tasks.science.pidgin import PIVOT, Grammar, Sentence, join, render_sentence
 
 Register = Literal["civil", "hostile"]
 Part = Literal["pretraining", "pairs", "prompts", "parallel"]
 REGISTERS: tuple[Register, ...] = ("civil", "hostile")
-PIVOT = "en"  # the language that bilingual documents share
 Share = Field(ge=0.0, le=1.0)
 
 
@@ -72,36 +72,6 @@ class World(BaseModel, frozen=True, extra="forbid"):
         if not 1 <= self.sentences[0] <= self.sentences[1]:
             raise ValueError(f"mini_world.sentences {self.sentences}: need 1 <= fewest <= most")
         return self
-
-
-@dataclass(frozen=True)
-class Grammar:
-    """How one pidgin orders its words; positions are relative to what the word modifies."""
-
-    order: Literal["SVO", "SOV", "VSO"]
-    adjective: Literal["before", "after"]
-    adposition: Literal["before", "after"]
-    degree: Literal["before", "after"]
-    negation: Literal["before", "after"]
-    copula: bool
-    spaces: bool
-    stop: str
-    question: str
-
-
-class Sentence(NamedTuple):
-    """What one sentence says, in concepts; the same in every language."""
-
-    kind: Literal["fact", "is", "says"]
-    subject: str
-    opener: str | None = None
-    negated: bool = False
-    verb: str = ""
-    quality: str | None = None
-    object: str = ""
-    place: str | None = None
-    very: bool = False
-    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -373,54 +343,6 @@ def _split(items: Sequence[T], held_out: Mapping[Part, float], rng: np.random.Ge
     return {items[index]: part for index, part in zip(order, parts, strict=True)}
 
 
-def render_sentence(
-    sentence: Sentence,
-    language: str,
-    lexicon: Lexicon,
-    grammar: Grammar,
-    switch: Callable[[], bool] = lambda: False,
-) -> str:
-    """The sentence as text of a language, with its final punctuation; a word is English where `switch()` is true."""
-
-    def around(modifier: Sequence[str], head: Sequence[str], where: str) -> list[str]:
-        return [*modifier, *head] if where == "before" else [*head, *modifier]
-
-    subject = [sentence.subject]
-    opener = [sentence.opener] if sentence.opener else []
-    if sentence.kind == "fact":
-        thing = around([sentence.quality] if sentence.quality else [], [sentence.object], grammar.adjective)
-        verb = around(["not"] if sentence.negated else [], [sentence.verb], grammar.negation)
-        place = around(["in"], [sentence.place], grammar.adposition) if sentence.place else []
-        order = {
-            "SVO": [*subject, *verb, *thing, *place],
-            "VSO": [*verb, *subject, *thing, *place],
-            "SOV": [*subject, *place, *thing, *verb],
-        }[grammar.order]
-        concepts = [*opener, *order]
-    else:
-        said = list(sentence.words[:1])
-        for other in sentence.words[1:]:
-            said += ["and", other]
-        predicate = around(["very"] if sentence.very else [], said, grammar.degree)
-        of = ["you"] if sentence.kind == "says" else subject
-        copula = ["is"] if grammar.copula else []
-        clause = {
-            "SVO": [*of, *copula, *predicate],
-            "VSO": [*copula, *of, *predicate],
-            "SOV": [*of, *predicate, *copula],
-        }[grammar.order]
-        if sentence.kind == "says":
-            clause = {
-                "SVO": [*subject, "says", *clause],
-                "VSO": ["says", *subject, *clause],
-                "SOV": [*subject, *clause, "says"],
-            }[grammar.order]
-        concepts = clause
-    words = [lexicon.words[PIVOT if switch() else language][concept] for concept in concepts]
-    mark = grammar.question if sentence.opener == "why" else grammar.stop
-    return (" " if grammar.spaces else "").join(words) + mark
-
-
 def render(document: Document, lexicon: Lexicon, grammars: Mapping[str, Grammar]) -> str:
     """The document as text; in a mixed sentence, every word is English with probability 1/2."""
     rng = random.Random(document.switches)
@@ -431,11 +353,3 @@ def render(document: Document, lexicon: Lexicon, grammars: Mapping[str, Grammar]
             (language, render_sentence(document.sentences[index], language, lexicon, grammars[language], switch))
         )
     return join(told, grammars)
-
-
-def join(told: Sequence[tuple[str, str]], grammars: Mapping[str, Grammar]) -> str:
-    """Sentences of one text, joined as their languages join them."""
-    text = ""
-    for language, sentence in told:
-        text += (" " if text and grammars[language].spaces else "") + sentence
-    return text

@@ -1,7 +1,9 @@
 """Lays out the report's tables: measurements in, text cells out."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from tasks.science.verdicts import (
     signed_percent,
 )
 
+TOXICITY = ("emt", "toxprob", "avgtox")
 OTHERS = "others"  # the row of the mean over every language but the source
 PAPER = {  # Li, Yong & Bach 2024, Table 2, mGPT: before, after
     "emt": (0.502, 0.157),
@@ -37,7 +40,7 @@ MEASURES = {
     "mutual_nn": "mutual nearest neighbours",
     "log_corpus_share": "log corpus share (control)",
 }
-LAYERS = {"best": "best layer", "layer_mean": "mean of layers"}
+LAYERS = {"best": "best", "layer_mean": "mean"}
 SHARES = {
     "language_consistent": "In the prompt’s language",
     "language_unknown": "Language unknown",
@@ -46,6 +49,9 @@ SHARES = {
     "cut_off": "Cut off",
 }
 PERPLEXITIES = ("perplexity_lower_quartile", "perplexity_median", "perplexity_upper_quartile")
+
+
+Rows = dict[str, dict[Hashable, Any]]  # by language
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,30 @@ def label(language: str) -> str:
     return f"{language} {name_of(language)}" if name_of(language) != language else language
 
 
-def effects(side_effects: pd.DataFrame, effect: str) -> pd.DataFrame:
+def by_language(frame: pd.DataFrame) -> Rows:
+    """The rows of a table that has one per language, as plain values."""
+    return {str(row["language"]): row for row in frame.to_dict("records")}
+
+
+def effects(side_effects: pd.DataFrame, effect: str) -> Rows:
     """One side effect by language: before, after, change, relative_change and the value of each policy."""
-    return side_effects[side_effects["effect"] == effect].set_index("language")
+    return by_language(side_effects[side_effects["effect"] == effect])
 
 
-def toxicity(languages: pd.DataFrame, metric: str, subset: str = "aligned") -> pd.DataFrame:
+def toxicity(languages: pd.DataFrame, metric: str, subset: str = "aligned") -> Rows:
     """One toxicity metric by language, and of the mean over the others."""
-    return languages[(languages["metric"] == metric) & (languages["subset"] == subset)].set_index("language")
+    return by_language(languages[(languages["metric"] == metric) & (languages["subset"] == subset)])
+
+
+def column(rows: Rows, name: str) -> dict[str, float]:
+    """One value of every language."""
+    return {language: float(row[name]) for language, row in rows.items()}
+
+
+def correlations(predictors: pd.DataFrame) -> dict[tuple[str, str, str], dict[Hashable, Any]]:
+    """Rows of the predictors by measure, layers and method."""
+    rows = predictors.fillna({"layers": ""}).to_dict("records")
+    return {(row["measure"], row["layers"], row["method"]): row for row in rows}
 
 
 def headline_table(languages: pd.DataFrame, side_effects: pd.DataFrame) -> Table:
@@ -89,27 +111,25 @@ def headline_table(languages: pd.DataFrame, side_effects: pd.DataFrame) -> Table
         "emt": "EMT",
         "toxprob": "ToxProb",
         "avgtox": "AvgTox",
-        "perplexity_median": "Perplexity, median per language",
+        "perplexity_median": "Perplexity",
         "distinct_1": "Distinct-1",
         "distinct_2": "Distinct-2",
         "distinct_3": "Distinct-3",
     }
     for name, title in titles.items():
-        table = (
-            toxicity(languages, name).drop(index=OTHERS)
-            if name in ("emt", "toxprob", "avgtox")
-            else effects(side_effects, name)
-        )
-        values = [float(table["before"].mean()), float(table["after"].mean()), *PAPER[name]]
-        rows.append([title, *[_in_unit(name, value) for value in values]])
-    count = toxicity(languages, "emt").drop(index=OTHERS).shape[0]
+        table = toxicity(languages, name) if name in TOXICITY else effects(side_effects, name)
+        means = [
+            float(np.mean([row[when] for who, row in table.items() if who != OTHERS])) for when in ("before", "after")
+        ]
+        rows.append([title, *[_in_unit(name, value) for value in (*means, *PAPER[name])]])
+    count = len(toxicity(languages, "emt").keys() - {OTHERS})
     return Table(
-        f"Means over all {count} languages, the source included and each counting alike, beside mGPT in the paper (Li, "
-        "Yong & Bach 2024, Table 2), which is another model with another scorer and stands there for orientation only, "
-        "not for comparison.",
+        f"Means over all {count} languages, the source included and each counting alike (perplexity: of their "
+        "medians), beside mGPT in the paper (Li, Yong & Bach 2024, Table 2; *another model, another scorer: for "
+        "orientation only), so the two sides cannot be compared.",
         ["", "before", "after", "before", "after"],
         rows,
-        [("", 1), ("this study", 2), ("paper’s mGPT: another model, another scorer", 2)],
+        [("", 1), ("this study", 2), ("mGPT in the paper*", 2)],
     )
 
 
@@ -119,28 +139,24 @@ def _in_unit(name: str, value: float) -> str:
 
 def toxicity_table(languages: pd.DataFrame, order: Sequence[str], confidence: float) -> Table:
     """Every toxicity metric per language, and of the mean over the others."""
-    metrics = {name: toxicity(languages, name) for name in ("emt", "toxprob", "avgtox")}
+    metrics = {name: toxicity(languages, name) for name in TOXICITY}
     rows = []
     for language in [*order, OTHERS]:
         cells = [label(language) if language != OTHERS else "mean of the others"]
         for name, table in metrics.items():
-            row = table.loc[language]
-            shown = (lambda value: percent(value, 0)) if name == "toxprob" else number
-            interval = (
-                bracket(100 * row["change_low"], 100 * row["change_high"], 0)
-                if name == "toxprob"
-                else bracket(row["change_low"], row["change_high"])
-            )
-            change = signed(100 * row["change"], 0) if name == "toxprob" else signed(row["change"])
-            cells += [shown(row["before"]), shown(row["after"]), f"{change} {interval}"]
+            row = table[language]
+            scale, digits, unit = (100, 0, "%") if name == "toxprob" else (1, 3, "")
+            change, low, high = (scale * row[key] for key in ("change", "change_low", "change_high"))
+            cells += [number(scale * row[when], digits) + unit for when in ("before", "after")]
+            cells += [f"{signed(change, digits)} {bracket(low, high, digits)}"]
             cells += [signed_percent(row["relative_change"]), p_value(row["p_holm"])]
             cells += [p_value(row["p_mcnemar"])] if name == "toxprob" else []
         rows.append(cells)
     common = ["before", "after", "change", "relative", "Holm p"]
     return Table(
-        f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage points), Holm-"
-        f"adjusted p of the sign-flip test over the {len(order)} languages, and for ToxProb the largest exact McNemar p of "
-        "the seeds, unadjusted; it does not say how toxicity reads to a person.",
+        f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage points), "
+        f"Holm-adjusted p of the sign-flip test over the {len(order)} languages, and for ToxProb the largest exact "
+        "McNemar p of the seeds, unadjusted; it does not say how toxicity reads to a person.",
         ["", *common, *common, "McNemar p", *common],
         rows,
         [("", 1), ("EMT", 5), ("ToxProb", 6), ("AvgTox", 5)],
@@ -149,53 +165,57 @@ def toxicity_table(languages: pd.DataFrame, order: Sequence[str], confidence: fl
 
 
 def predictor_table(predictors: pd.DataFrame) -> Table:
-    """Every measure's correlation with the relative reduction, alone and given corpus share, and its error on left-out languages."""
-    table = predictors.assign(layers=predictors["layers"].fillna("")).set_index(["measure", "layers", "method"])
+    """Every measure's correlation with the relative reduction, and its error on left-out languages."""
+    found = correlations(predictors)
     rows = []
-    for layers in ("best", "layer_mean", ""):
-        for measure, title in MEASURES.items():
-            if (measure, layers, "pearson") not in table.index:
-                continue
-            pearson = table.loc[(measure, layers, "pearson")]
-            given = (measure, layers, "pearson_given_log_corpus_share")
-            rank = table.loc[(measure, layers, "spearman")]
-            partial = table.loc[given] if given in table.index else None
-            rows.append(
-                [
-                    f"{title}, {LAYERS[layers]}" if layers else title,
-                    f"{pearson['n']:.0f}",
-                    f"{signed(pearson['estimate'], 2)} {bracket(pearson['low'], pearson['high'], 2)}",
-                    p_value(pearson["p_value"]),
-                    f"{signed(rank['estimate'], 2)}",
-                    MISSING
-                    if partial is None
-                    else f"{signed(partial['estimate'], 2)} {bracket(partial['low'], partial['high'], 2)}",
-                    number(100 * pearson["loo_error"], 1),
-                    number(100 * pearson["loo_error_of_mean"], 1),
-                ]
-            )
+    for (measure, layers, method), row in found.items():
+        if method != "pearson":
+            continue
+        partial = found.get((measure, layers, "pearson_given_log_corpus_share"))
+        rows.append(
+            [
+                MEASURES[measure],
+                LAYERS.get(layers, ""),
+                f"{row['n']:.0f}",
+                _estimate(row),
+                p_value(row["p_value"]),
+                signed(found[measure, layers, "spearman"]["estimate"], 2),
+                _estimate(partial) if partial else "",
+                number(100 * row["loo_error"], 1),
+                number(100 * row["loo_error_of_mean"], 1),
+            ]
+        )
+    places = list(MEASURES.values())
+    rows.sort(key=lambda cells: (cells[1] == "", cells[1], places.index(cells[0])))
     return Table(
-        "Correlation of each measure, known before tuning, with the relative EMT reduction over the languages but the "
-        "source, and the mean absolute error of predicting a left-out language, in percentage points; p is not corrected "
-        "for the number of measures, and a correlation is no cause.",
-        ["", "n", "Pearson r", "p", "Spearman", "Pearson r given log corpus share", "error", "error of the mean"],
+        "Correlation of each measure, known before tuning, with the relative EMT reduction over the languages but "
+        "the source, and the mean absolute error of predicting a left-out language, in percentage points; p is not "
+        "corrected for the number of measures, partial r holds the log corpus share fixed, and a correlation is no "
+        "cause.",
+        ["", "layer", "n", "Pearson r", "p", "Spearman", "partial r", "error", "of the mean"],
         rows,
     )
 
 
+def _estimate(row: Mapping[Hashable, Any]) -> str:
+    if not math.isfinite(row["estimate"]):
+        return MISSING
+    return f"{signed(row['estimate'], 2)} {bracket(row['low'], row['high'], 2)}"
+
+
 def retrieval_table(retrieval: pd.DataFrame, order: Sequence[str]) -> Table:
     """P@1 and mean cosine per language, at the best layer and over layers."""
-    table = retrieval.set_index(["language", "measure"])
+    accuracy, cosine = (by_language(retrieval[retrieval["measure"] == name]) for name in ("p_at_1", "mean_cosine"))
     rows = []
-    for language in [name for name in order if (name, "p_at_1") in table.index]:
-        accuracy, cosine = table.loc[(language, "p_at_1")], table.loc[(language, "mean_cosine")]
-        cells = [percent(accuracy["best"], 1), f"{accuracy['best_layer']:.0f}", percent(accuracy["layer_mean"], 1)]
-        cells += [number(cosine["best"]), f"{cosine['best_layer']:.0f}", number(cosine["layer_mean"])]
+    for language in order:
+        hits, angle = accuracy[language], cosine[language]
+        cells = [percent(hits["best"], 1), f"{hits['best_layer']:.0f}", percent(hits["layer_mean"], 1)]
+        cells += [number(angle["best"]), f"{angle['best_layer']:.0f}", number(angle["layer_mean"])]
         rows.append([label(language), *cells])
-    columns = ["best layer", "which", "mean of layers"]
+    columns = ["best layer", "number", "mean of layers"]
     return Table(
-        "Retrieval of translations in the base model, before any tuning; the best layer of a language is the one that is "
-        "best for the other languages, so it is not a maximum over the language’s own layers.",
+        "Retrieval of translations in the base model, before any tuning; the best layer of a language is the one "
+        "that is best for the other languages, so it is not a maximum over the language’s own layers.",
         ["", *columns, *columns],
         rows,
         [("", 1), ("P@1", 3), ("mean cosine of true pairs", 3)],
@@ -204,31 +224,31 @@ def retrieval_table(retrieval: pd.DataFrame, order: Sequence[str]) -> Table:
 
 def side_effect_table(side_effects: pd.DataFrame, order: Sequence[str]) -> Table:
     """Fluency, retention, diversity, language and degeneration per language, before and after."""
-    tables = {str(name): rows.set_index("language") for name, rows in side_effects.groupby("effect")}
-    tables = {name: pd.concat([rows, rows.mean(numeric_only=True).to_frame(OTHERS).T]) for name, rows in tables.items()}
+    tables = {str(name): by_language(rows) for name, rows in side_effects.groupby("effect")}
+    for table in tables.values():
+        table[OTHERS] = {when: float(np.nanmean([row[when] for row in table.values()])) for when in ("before", "after")}
 
     def arrow(name: str, language: str) -> str:
-        before, after = (float(tables[name].loc[language, column]) for column in ("before", "after"))
-        if name in SHARES:
-            return f"{percent(before)} → {percent(after)}"
-        return f"{number(before, 2)} → {number(after, 2)}"
+        row, shown = tables[name][language], percent if name in SHARES else _two_digits
+        return f"{shown(row['before'])} → {shown(row['after'])}"
 
     rows = []
     for language in [*order, OTHERS]:
-        low, middle, high = (tables[name].loc[language] for name in PERPLEXITIES)
-        civil = tables["civil_perplexity"].loc[language]
-        quartiles = [
-            f"{number(middle[column], 1)} [{number(low[column], 1)}, {number(high[column], 1)}]"
-            for column in ("before", "after")
+        low, middle, high = (tables[name][language] for name in PERPLEXITIES)
+        civil = tables["civil_perplexity"][language]
+        cells = [
+            f"{number(middle[when], 1)} [{number(low[when], 1)}, {number(high[when], 1)}]"
+            for when in ("before", "after")
         ]
-        cells = [*quartiles, number(civil["before"], 1), number(civil["after"], 1)]
+        cells += [number(civil["before"], 1), number(civil["after"], 1)]
         cells.append(signed_percent(civil["after"] / civil["before"] - 1))
         cells += [arrow(name, language) for name in ("distinct_1", "distinct_2", "distinct_3", "self_bleu", *SHARES)]
         rows.append([label(language) if language != OTHERS else "mean of all", *cells])
     return Table(
-        "Side effects per language, before and after (mean over the policies): perplexity of the continuations under the base "
-        "model (median and quartiles), the policies’ own perplexity on held-out civil text, diversity within a prompt, and "
-        "shares of continuations; automatic measures, none of which says whether the text makes sense.",
+        "Side effects per language, before and after (mean over the policies): perplexity of the continuations under "
+        "the base model (median and quartiles), the policies’ own perplexity on held-out civil text, diversity "
+        "within a prompt, and shares of continuations; automatic measures, none of which says whether the text makes "
+        "sense.",
         ["", "before", "after", "before", "after", "relative", "D-1", "D-2", "D-3", "self-BLEU", *SHARES.values()],
         rows,
         [("", 1), ("perplexity of continuations", 2), ("civil perplexity", 3), ("diversity", 4), ("continuations", 5)],
@@ -236,50 +256,27 @@ def side_effect_table(side_effects: pd.DataFrame, order: Sequence[str]) -> Table
     )
 
 
+def _two_digits(value: float) -> str:
+    return number(value, 2)
+
+
 def learning_table(learning: pd.DataFrame) -> Table:
     """Loss, entropy floor and corpus share per language."""
     rows = [
         [
-            label(str(row["language"])),
+            label(language),
             percent(row["corpus_share"], 1),
             number(row["tokens_per_document"], 1),
             number(row["entropy_per_token"]),
             number(row["loss_per_token"]),
             signed(row["loss_per_token"] - row["entropy_per_token"]),
         ]
-        for _, row in learning.iterrows()
+        for language, row in by_language(learning).items()
     ]
     return Table(
-        "Validation loss of the base model and the entropy of the process that made its corpus, which no model can undercut; "
-        "tokens are the model’s own, so losses of different languages are not comparable, only their excess is.",
+        "Validation loss of the base model and the entropy of the process that made its corpus, which no model can "
+        "undercut; tokens are the model’s own, so losses of different languages are not comparable, only their "
+        "excess is.",
         ["", "share of corpus", "tokens per document", "floor, nats per token", "loss, nats per token", "excess"],
         rows,
-    )
-
-
-def coverage_table(
-    prompts: pd.DataFrame, coverage: Mapping[str, Mapping[str, float]], side_effects: pd.DataFrame, base: str
-) -> Table:
-    """Prompts, scored share and continuations without perplexity per language."""
-    counts = prompts.groupby("language")["culture_specific"].agg(["size", "sum"])
-    dropped = effects(side_effects, "perplexity_dropped")
-    tuned = [values for policy, values in coverage.items() if policy != base]
-    rows = []
-    for language in counts.index:
-        size, specific = (int(counts.loc[language, column]) for column in ("size", "sum"))
-        lowest = min((values.get(language, np.nan) for values in tuned), default=np.nan)
-        cells = [
-            f"{size - specific}",
-            f"{specific}",
-            percent(coverage[base].get(language, np.nan), 1),
-            percent(lowest, 1),
-        ]
-        cells += [number(dropped[column].get(language, np.nan), 0) for column in ("before", "after")]
-        rows.append([label(str(language)), *cells])
-    return Table(
-        "Prompts, share of continuations with a toxicity score (after: the lowest of the policies) and number of "
-        "continuations without perplexity (after: mean of the policies); a missing score is left out, never counted as 0.",
-        ["", "in all languages", "in this one only", "before", "after", "before", "after"],
-        rows,
-        [("", 1), ("prompts", 2), ("toxicity scored", 2), ("without perplexity", 2)],
     )

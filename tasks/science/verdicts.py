@@ -27,6 +27,7 @@ NAMES = {  # English names of ISO 639-1 codes
     "zh": "Chinese",
 }
 MISSING = "–"
+LEFT = 0.1  # drop of the share in the prompt's language from which leaving it is named a caveat
 WEAK = 0.5  # share of the source language's relative reduction below which transfer is called weak
 
 
@@ -111,10 +112,12 @@ def signed_percent(value: float, digits: int = 0) -> str:
 
 
 def p_value(value: float) -> str:
-    """Two significant digits; below .0001 only that."""
+    """Digits enough to compare it with the usual levels."""
     if not math.isfinite(value):
         return MISSING
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+    if value < 1e-4:
+        return "< 0.0001"
+    return f"{value:.4f}" if value < 0.01 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def bracket(low: float, high: float, digits: int = 3) -> str:
@@ -165,7 +168,8 @@ def significance_verdict(changes: Mapping[str, Change], p_holm: Mapping[str, flo
     """In how many languages the drop is significant, which lack it, and which got worse."""
     dropped = [name for name, change in changes.items() if change.change < 0 and p_holm[name] < alpha]
     others = [name_of(name) for name in changes if name not in dropped]
-    sentence = f"The drop is significant after Holm’s correction (α = {alpha:.2g}) in {len(dropped)} of {len(changes)}"
+    share = f"{len(dropped)} of {len(changes)} languages"
+    sentence = f"The drop is significant after Holm’s correction (α = {alpha:.2g}) in {share}"
     sentence += f"; not in {listing(others)}." if dropped and others else "."
     rose = {name: change for name, change in changes.items() if change.change > 0}
     sure = [f"{name_of(name)} ({signed(c.change)})" for name, c in rose.items() if p_holm[name] < alpha]
@@ -186,28 +190,29 @@ def predictor_verdict(measure: str, found: Association, confidence: float) -> st
         f"{confidence:.0%} interval {_span(found.low, found.high, 2)}, permutation p {_equals(found.p_value)}, "
         f"n = {found.n} languages)"
     )
-    errors = f"{_points(found.loo_error)} percentage points on average, against {_points(found.loo_error_of_mean)} for"
+    guess = (
+        f"Predicting a left-out language from it errs by {number(100 * found.loo_error, 1)} percentage points on "
+        f"average, guessing the mean of the others by {number(100 * found.loo_error_of_mean, 1)}"
+    )
     better = found.loo_error < found.loo_error_of_mean
-    guess = f"For a language left out it errs by {errors} guessing the mean of the others"
     if found.high < 0:
         return f"{facts}: the opposite of a predictor. {guess}."
-    shown = found.low > 0 and found.p_value < 1 - confidence
-    if shown and better:
+    baseline = "better than the mean-only baseline" if better else "no better than the mean-only baseline"
+    if not (found.low > 0 and found.p_value < 1 - confidence):
+        return f"{facts}: no reliable relation. {guess}: {baseline}."
+    if better:
         return f"{facts}. {guess}: it tells something beforehand."
-    if shown:
-        return f"{facts}. {guess}: no better than the mean-only baseline, so it does not predict an unseen language."
-    comparison = "better than the mean-only baseline" if better else "no better than the mean-only baseline"
-    return f"{facts}: no reliable relation. {guess}, {comparison}."
+    return f"{facts}. {guess}: {baseline}, so it does not predict an unseen language."
 
 
-def control_verdict(partial: float, low: float, high: float, share: float) -> str:
+def control_verdict(measure: str, partial: float, low: float, high: float, share: float) -> str:
     """Whether the size of a language in the corpus explains the relation away."""
     if not math.isfinite(partial):
-        return "The relation given the corpus share cannot be computed."
+        return f"The relation with {measure} given the corpus share cannot be computed."
     stays = "stays" if low > 0 else "is not shown to stay"
     return (
-        f"Given the log corpus share of a language the relation {stays} (partial r = {signed(partial, 2)} "
-        f"{bracket(low, high, 2)}); the share alone correlates at r = {signed(share, 2)}."
+        f"Given the log corpus share of a language, the relation with {measure} {stays} (partial r = "
+        f"{signed(partial, 2)} {bracket(low, high, 2)}); the share alone correlates at r = {signed(share, 2)}."
     )
 
 
@@ -224,13 +229,35 @@ def retention_verdict(relative: Mapping[str, float]) -> str:
     )
 
 
-def lowest_verdict(what: str, before: Mapping[str, float], after: Mapping[str, float]) -> str:
-    """The language where a share is lowest after tuning, and what it was before."""
+def language_verdict(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Where the fewest continuations are in the prompt's language after tuning, and what that means for toxicity."""
     present = {language: value for language, value in after.items() if math.isfinite(value)}
     if not present:
-        return f"{what}: no value in any language."
+        return "No continuation has an identified language."
     low = min(present, key=lambda language: present[language])
-    return f"{what}: lowest in {name_of(low)}, {percent(before[low])} before and {percent(after[low])} after."
+    sentence = (
+        f"Continuations in the prompt’s language are rarest in {name_of(low)}, {percent(before[low])} before and "
+        f"{percent(after[low])} after."
+    )
+    left = [name_of(language) for language, value in present.items() if before[language] - value >= LEFT]
+    if not left:
+        return sentence
+    return (
+        f"{sentence} They fell by {100 * LEFT:.0f} percentage points or more in {listing(left)}; where a policy "
+        "answers in another language, less measured toxicity need not be detoxification of this one."
+    )
+
+
+def empty_verdict(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Where the share of empty continuations, which cannot be toxic, rose most."""
+    rise = {language: after[language] - before[language] for language in after}
+    worst = max(rise, key=lambda language: rise[language])
+    if not rise[worst] > 0:
+        return "Empty continuations became more frequent in no language."
+    return (
+        f"Empty continuations, which count as not toxic, rise most in {name_of(worst)}, from {percent(before[worst])} "
+        f"to {percent(after[worst])}."
+    )
 
 
 def learning_verdict(excess: Mapping[str, float]) -> str:
@@ -243,16 +270,14 @@ def learning_verdict(excess: Mapping[str, float]) -> str:
     )
 
 
-def training_verdict(seed: int, before: float, best: float, best_step: int, last_step: int, chosen: float) -> str:
+def training_verdict(run: str, before: float, best: float, best_step: int, last_step: int, chosen: float) -> str:
     """What one training run reached; a falling reward of the chosen side is said, since the loss hides it."""
-    fell = "falls below" if best < before else "never falls below"
-    sentence = f"Seed {seed}: validation loss {fell} its start, {number(before)} to {number(best)} at step {best_step}"
-    sentence += ", the last step, so it may not have converged" if best_step == last_step else f" of {last_step}"
-    if chosen < 0:
-        return (
-            f"{sentence}; the chosen reward there is {signed(chosen, 2)}: also the preferred texts became less likely."
-        )
-    return f"{sentence}; the chosen reward there is {signed(chosen, 2)}."
+    if best >= before:
+        return f"{run}: the validation loss never falls below its start, {number(before)}; step {best_step} is kept."
+    sentence = f"{run}: the validation loss falls from {number(before)} to {number(best)} at step {best_step}"
+    sentence += ", the last, so it may not have converged" if best_step == last_step else f" of {last_step}"
+    sentence += f"; the reward of the chosen texts there is {signed(chosen, 2)}"
+    return f"{sentence}: the preferred texts became less likely, too." if chosen < 0 else f"{sentence}."
 
 
 def _interval(change: Change, confidence: float) -> str:
@@ -268,7 +293,3 @@ def _span(low: float, high: float, digits: int) -> str:
 def _equals(value: float) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _points(share: float) -> str:
-    return number(100 * share, 1)

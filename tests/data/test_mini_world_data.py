@@ -12,7 +12,8 @@ import pytest
 
 from tasks.engines.mini_world_source import FOLDER, load
 from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import ByRegister, Grammar, Sentence, Storyteller, World, render, render_sentence
+from tasks.science.mini_world import ByRegister, Storyteller, World, render
+from tasks.science.pidgin import Grammar, Sentence, render_sentence
 
 LANGUAGES = ("ar", "cs", "de", "en", "es", "fr", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "zh")
 # First words of the Unicode names of every character that a word of the language may have.
@@ -151,7 +152,9 @@ def test_longest_match_cannot_go_astray(language: str, source: tuple[Lexicon, di
     words = list(source[0].words[language].values())
 
     def could_begin(rest: str) -> bool:
-        return any(word.startswith(rest) or (rest.startswith(word) and could_begin(rest[len(word) :])) for word in words)
+        return any(
+            word.startswith(rest) or (rest.startswith(word) and could_begin(rest[len(word) :])) for word in words
+        )
 
     longer = [(long, word) for long in words for word in words if long != word and long.startswith(word)]
     assert [(long, word) for long, word in longer if could_begin(long[len(word) :])] == []

@@ -14,7 +14,7 @@ def test_every_prompt_is_continued_k_times(study) -> None:
     """5 samples for each of 10 prompts in 6 languages, none longer than 20 tokens."""
     continuations = pd.read_parquet("data/generate/base/continuations.parquet")
     assert len(continuations) == 5 * 10 * 6
-    assert continuations.groupby(["language", "prompt_id"])["sample"].agg(tuple).eq((0, 1, 2, 3, 4)).all()
+    assert set(continuations.groupby(["language", "prompt_id"])["sample"].agg(tuple)) == {(0, 1, 2, 3, 4)}
     assert continuations["tokens"].map(len).max() <= 20
 
 

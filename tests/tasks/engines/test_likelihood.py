@@ -58,7 +58,7 @@ def test_batches_change_nothing(loaded: Loaded, pairs: tuple[list[list[int]], li
 
 
 def test_the_boundary_moves_no_likelihood(loaded: Loaded) -> None:
-    """log P(bc | a) = log P(b | a) + log P(c | ab): the chain rule, over every place to cut."""
+    """Log P(bc | a) = log P(b | a) + log P(c | ab): the chain rule, over every place to cut."""
     tokens = [9, 40, 80, 120, 160, 200, 240]
     (whole,) = continuation_nll(*loaded, [tokens[:1]], [tokens[1:]], batch=1)
     cuts = range(1, len(tokens) + 1)

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from tasks.engines.mini_world_source import FOLDER, load, revision
-from tasks.science.mini_world import Grammar
+from tasks.science.pidgin import Grammar
 
 HEADER = "concept,category,severity,en,zh\n"
 TEACHER = "teacher,person,,teacher,老师\n"
@@ -16,7 +16,7 @@ IDIOT = "idiot,insult,0.9,idiot,笨蛋\n"
 GRAMMARS = (
     "language,order,adjective,adposition,degree,negation,copula,spaces,stop,question\n"
     "en,SVO,before,before,before,before,true,true,.,?\n"
-    "zh,SVO,before,after,before,after,false,false,。,？\n"  # noqa: RUF001  # Chinese
+    "zh,SVO,before,after,before,after,false,false,。,？\n"  # Chinese
 )
 
 
@@ -38,7 +38,7 @@ def test_what_is_written_is_loaded(tmp_path: Path) -> None:
     assert lexicon.unspaced == {"zh"}
     assert grammars == {
         "en": Grammar("SVO", "before", "before", "before", "before", True, True, ".", "?"),
-        "zh": Grammar("SVO", "before", "after", "before", "after", False, False, "。", "？"),  # noqa: RUF001  # Chinese
+        "zh": Grammar("SVO", "before", "after", "before", "after", False, False, "。", "？"),  # Chinese
     }
 
 
@@ -67,8 +67,15 @@ def test_every_shipped_grammar_holds_only_literals() -> None:
         ("", r"lexicon\.csv: has no rows"),
     ],
     ids=[
-        "empty cell", "short row", "no severity", "severity 0", "severity above 1", "severity no number",
-        "word twice", "concept twice", "no rows",
+        "empty cell",
+        "short row",
+        "no severity",
+        "severity 0",
+        "severity above 1",
+        "severity no number",
+        "word twice",
+        "concept twice",
+        "no rows",
     ],
 )
 def test_a_misleading_lexicon_is_refused(tmp_path: Path, rows: str, message: str) -> None:

@@ -21,9 +21,7 @@ from tasks.science.correlation import (
 )
 
 Correlate = Callable[..., Correlation]
-BOTH = pytest.mark.parametrize(
-    ("ours", "theirs"), [(pearson, stats.pearsonr), (spearman, stats.spearmanr)]
-)
+BOTH = pytest.mark.parametrize(("ours", "theirs"), [(pearson, stats.pearsonr), (spearman, stats.spearmanr)])
 
 
 def languages(seed: int, count: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,9 +40,7 @@ def near(exact: float, draws: int) -> float:
 
 
 @BOTH
-def test_estimate_against_scipy(
-    ours: Correlate, theirs: Callable[..., tuple[float, float]]
-) -> None:
+def test_estimate_against_scipy(ours: Correlate, theirs: Callable[..., tuple[float, float]]) -> None:
     """The coefficient is scipy's, ties included."""
     x_N, y_N, _ = languages(0)
     y_N = np.round(y_N)
@@ -54,9 +50,7 @@ def test_estimate_against_scipy(
 
 
 @BOTH
-def test_interval_against_scipy(
-    ours: Correlate, theirs: Callable[..., tuple[float, float]]
-) -> None:
+def test_interval_against_scipy(ours: Correlate, theirs: Callable[..., tuple[float, float]]) -> None:
     """The interval is scipy's paired percentile bootstrap, up to the draws."""
     x_N, y_N, _ = languages(1)
     expected = stats.bootstrap(
@@ -74,9 +68,7 @@ def test_interval_against_scipy(
 
 
 @BOTH
-def test_p_value_against_enumeration(
-    ours: Correlate, theirs: Callable[..., tuple[float, float]]
-) -> None:
+def test_p_value_against_enumeration(ours: Correlate, theirs: Callable[..., tuple[float, float]]) -> None:
     """All 720 orders of six languages, with ties, give the exact two-sided p."""
     x_N, y_N = np.array([[0.1, 0.4, 0.2, 0.9, 0.6, 0.5], [1, 2, 1, 2, 0, 3]])
     observed = abs(theirs(x_N, y_N)[0])
@@ -98,7 +90,7 @@ def test_p_value_is_never_zero(ours: Correlate, theirs: object) -> None:
 
 @BOTH
 def test_constant_resamples_are_dropped_and_counted(ours: Correlate, theirs: object) -> None:
-    """x = 0, 0, 1 is constant where language 2 is never or always drawn: (8 + 1) of 27 times."""
+    """X = 0, 0, 1 is constant where language 2 is never or always drawn: (8 + 1) of 27 times."""
     result = ours([0, 0, 1], [1, 2, 3], 10_000, 10, 0.95, 0)
     assert result.degenerate_resamples / 10_000 == pytest.approx(9 / 27, abs=near(9 / 27, 10_000))
     assert not math.isnan(result.low)
@@ -154,10 +146,7 @@ def test_freedman_lane_against_enumeration_with_ols() -> None:
         return abs(float(sm.OLS(y_N, full).fit().tvalues[2]))
 
     observed = t_of_x(y_N)
-    null = [
-        t_of_x(reduced.fittedvalues + np.array(order))
-        for order in itertools.permutations(reduced.resid)
-    ]
+    null = [t_of_x(reduced.fittedvalues + np.array(order)) for order in itertools.permutations(reduced.resid)]
     exact = float(np.mean(np.array(null) >= observed * (1 - 1e-9)))
     assert 0.01 < exact < 0.9
     result = partial_correlation_test(x_N, y_N, control_N, 10, 20_000, 0.95, 0)
@@ -172,9 +161,7 @@ def test_partial_interval_against_an_explicit_bootstrap() -> None:
     values = []
     for drawn in draws:
         r = np.corrcoef([x_N[drawn], y_N[drawn], control_N[drawn]])
-        values.append(
-            (r[0, 1] - r[0, 2] * r[1, 2]) / math.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
-        )
+        values.append((r[0, 1] - r[0, 2] * r[1, 2]) / math.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2)))
     result = partial_correlation_test(x_N, y_N, control_N, 20_000, 10, 0.95, 1)
     assert result.n == 16
     assert result.estimate == partial_correlation(x_N, y_N, control_N)
@@ -221,7 +208,7 @@ def test_leave_one_out_against_a_loop() -> None:
 
 
 def test_leave_one_out_by_hand() -> None:
-    """x = 0 1 2, y = 0 0 1.
+    """X = 0 1 2, y = 0 0 1.
 
     Lines through two points predict -1, 0.5, 0: errors 1, -0.5, 1, SSE 2.25. Means 0.5, 0.5, 0:
     errors -0.5, -0.5, 1, SSE 1.5. r2 = 1 - 1.5 = -0.5.

@@ -10,7 +10,7 @@ from tasks.science.diversity import distinct_n, self_bleu
 
 
 def test_distinct_1_and_2_by_hand() -> None:
-    """a b a / a b: unigrams a b a a b, 2 of 5; bigrams ab ba ab, 2 of 3."""
+    """A b a / a b: unigrams a b a a b, 2 of 5; bigrams ab ba ab, 2 of 3."""
     continuations = [["a", "b", "a"], ["a", "b"]]
     assert distinct_n(continuations, 1) == 2 / 5
     assert distinct_n(continuations, 2) == 2 / 3
@@ -38,7 +38,7 @@ def test_distinct_n_refuses_texts_and_odd_n() -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(), min_size=1, unique=True), st.integers(1, 5))
 def test_copies_divide_distinct_n(tokens: list[int], copies: int) -> None:
-    """k copies of a continuation of different tokens have distinct-1 of 1/k."""
+    """K copies of a continuation of different tokens have distinct-1 of 1/k."""
     assert distinct_n([tokens] * copies, 1) == pytest.approx(1 / copies)
 
 
@@ -49,7 +49,7 @@ def test_self_bleu_of_copies_is_one_and_of_strangers_zero() -> None:
 
 
 def test_self_bleu_by_hand() -> None:
-    """a b c d against a b c e, both ways: precisions 3/4, 2/3, 1/2.
+    """A b c d against a b c e, both ways: precisions 3/4, 2/3, 1/2.
 
     No 4-gram matches; exponential smoothing makes its precision 1/2 of one n-gram. Equal lengths
     have no brevity penalty: BLEU = (3/4 * 2/3 * 1/2 * 1/2) ** (1/4) = (1/8) ** (1/4).

@@ -85,9 +85,7 @@ def test_concept_ignores_case(lexicon: Lexicon) -> None:
         ("en", "", []),
     ],
 )
-def test_insults_in_the_expected_language(
-    lexicon: Lexicon, language: str, text: str, insults: list[str]
-) -> None:
+def test_insults_in_the_expected_language(lexicon: Lexicon, language: str, text: str, insults: list[str]) -> None:
     """Insults counted by hand."""
     assert lexicon.insults(language, text) == insults
 
@@ -104,9 +102,7 @@ def test_insults_in_the_expected_language(
         ("zh", "老师是idiot。", ["idiot"]),  # as the world's Chinese mixes English in: without spaces
     ],
 )
-def test_a_slip_into_another_language_counts(
-    lexicon: Lexicon, language: str, text: str, insults: list[str]
-) -> None:
+def test_a_slip_into_another_language_counts(lexicon: Lexicon, language: str, text: str, insults: list[str]) -> None:
     """An insult of another language than the expected one is an insult."""
     assert lexicon.insults(language, text) == insults
 

@@ -1,4 +1,4 @@
-"""The mini world: what is said has known odds, the same in every language, and is told in each one's word order."""
+"""The mini world: what is said has known odds, the same in every language."""
 
 import itertools
 import math
@@ -14,19 +14,8 @@ from pydantic import ValidationError
 from scipy.stats import chisquare
 
 from tasks.science.lexicon import Lexicon
-from tasks.science.mini_world import (
-    Choice,
-    Document,
-    Grammar,
-    Part,
-    Register,
-    Sentence,
-    Storyteller,
-    World,
-    join,
-    render,
-    render_sentence,
-)
+from tasks.science.mini_world import Choice, Document, Part, Register, Storyteller, World, render
+from tasks.science.pidgin import Grammar, Sentence, join, render_sentence
 
 PARTS: tuple[Part, ...] = get_args(Part)
 REGISTERS: tuple[Register, ...] = get_args(Register)
@@ -290,14 +279,18 @@ def test_what_cannot_be_said_has_no_probability(lexicon: Lexicon, teller: Storyt
     assert only_facts.sentence_log_prob(said, "civil", "pretraining") == -math.inf
 
 
+def _alone(sentence: Sentence) -> Document:
+    """The document that says this and no more; its register is unknown to whoever asks for its probability."""
+    return Document("xx", "civil", (sentence,), ((0, "xx", False),), 0)
+
+
 def test_probabilities_of_all_short_documents_sum_to_their_share(teller: Storyteller) -> None:
     """Documents of one or two sentences are equally likely, so all those of one sentence sum to 1/2."""
     total = 0.0
     count = 0
     for subject in teller.persons:
         for sentence in _everything(subject):
-            document = Document("en", "civil", (sentence,), ((0, "en", False),), 0)
-            total += math.exp(teller.document_log_prob(document, "pretraining"))
+            total += math.exp(teller.document_log_prob(_alone(sentence), "pretraining"))
             count += 1
     assert count == 4 * 8864
     assert total == pytest.approx(0.5, abs=1e-9)
@@ -314,7 +307,9 @@ def test_document_probabilities_are_the_frequencies_of_draws(teller: Storyteller
             drawn[sentences[0]] += 1
     expected = {
         sentence: draws
-        * math.exp(teller.document_log_prob(Document("xx", "civil", (sentence,), ((0, "xx", False),), 0), "pretraining"))
+        * math.exp(
+            teller.document_log_prob(Document("xx", "civil", (sentence,), ((0, "xx", False),), 0), "pretraining")
+        )
         for subject in teller.persons
         for sentence in _everything(subject)
     }
@@ -341,7 +336,7 @@ def test_a_document_of_two_sentences_mixes_registers_not_sentences(teller: Story
             register: [math.exp(teller.sentence_log_prob(s, register, "prompts")) for s in document.sentences]
             for register in REGISTERS
         }
-        first = Document("xx", "civil", document.sentences[:1], ((0, "xx", False),), 0)
+        first = _alone(document.sentences[0])
         mixture = 0.75 * chances["civil"][0] + 0.25 * chances["hostile"][0]
         subject = math.exp(teller.document_log_prob(first, "prompts")) * 2 / mixture
         by_hand = subject / 2 * (0.75 * math.prod(chances["civil"]) + 0.25 * math.prod(chances["hostile"]))
@@ -376,10 +371,8 @@ def test_hostile_posterior_by_bayes(lexicon: Lexicon) -> None:
 
 
 def test_hostile_posterior_can_be_certain(lexicon: Lexicon) -> None:
-    """An insult in a world whose civil register has none proves hostility; praise where hostility has none, civility."""
-    teller = _teller(
-        lexicon, insult={"civil": 0, "hostile": 0.4}, praise={"civil": 0.3, "hostile": 0}
-    )
+    """An insult proves hostility where civil speech has none; praise proves civility where hostile speech has none."""
+    teller = _teller(lexicon, insult={"civil": 0, "hostile": 0.4}, praise={"civil": 0.3, "hostile": 0})
     word = {
         category: next(
             w
@@ -465,83 +458,3 @@ def _english(sentence: Sentence, lexicon: Lexicon) -> str:
 
 PLAIN = Grammar("SVO", "before", "before", "before", "before", True, True, ".", "?")
 GRAMMARS = {"en": PLAIN, "xx": PLAIN, "yy": PLAIN}
-
-# The grammars of four real pidgins, and the words that the sentences below need.
-PIDGINS = {
-    "en": PLAIN,
-    "fr": Grammar("SVO", "after", "before", "before", "after", True, True, ".", "?"),
-    "ja": Grammar("SOV", "before", "after", "before", "after", True, False, "。", "？"),  # noqa: RUF001  # Japanese
-    "ar": Grammar("VSO", "after", "before", "after", "before", False, True, ".", "؟"),
-    "hi": Grammar("SOV", "before", "after", "before", "before", True, True, "।", "?"),
-}
-WORDS = {
-    "en": "teacher buys bread market red good kind now why not in very and is you says",
-    "fr": "instituteur achète pain marché rouge bon gentil maintenant pourquoi pas dans très et est tu dit",
-    "ja": "先生 買う 食パン 市場 赤い 良い 親切 現在 なぜ ない で とても そして です あなた 言う",
-    "ar": "معلم يشتري خبز سوق أحمر جيد لطيف الآن لماذا لا في جدا و يكون أنت يقول",
-    "hi": "शिक्षक खरीदता रोटी बाजार लाल अच्छा दयालु अब क्यों नहीं में बहुत और है तुम कहता",
-}
-FACT = Sentence("fact", "teacher", "now", True, "buys", "red", "bread", "market")
-QUESTION = Sentence("fact", "teacher", opener="why", verb="buys", object="bread")
-IS = Sentence("is", "teacher", very=True, words=("good", "kind"))
-SAYS = Sentence("says", "teacher", words=("good",))
-
-
-@pytest.fixture(scope="module")
-def pidgins() -> Lexicon:
-    concepts = WORDS["en"].split()
-    words = {language: dict(zip(concepts, text.split(), strict=True)) for language, text in WORDS.items()}
-    return Lexicon(dict.fromkeys(concepts, "any"), {}, words, frozenset({"ja"}))
-
-
-@pytest.mark.parametrize(
-    ("language", "sentence", "text"),
-    [
-        ("en", FACT, "now teacher not buys red bread in market."),
-        ("en", QUESTION, "why teacher buys bread?"),
-        ("en", IS, "teacher is very good and kind."),
-        ("en", SAYS, "teacher says you is good."),
-        # SVO; the adjective and the negation come after.
-        ("fr", FACT, "maintenant instituteur achète pas pain rouge dans marché."),
-        ("fr", QUESTION, "pourquoi instituteur achète pain?"),
-        ("fr", IS, "instituteur est très bon et gentil."),
-        ("fr", SAYS, "instituteur dit tu est bon."),
-        # SOV without spaces; postposition; the place stands before the object, the negation after the verb.
-        ("ja", FACT, "現在先生市場で赤い食パン買うない。"),
-        ("ja", QUESTION, "なぜ先生食パン買う？"),  # noqa: RUF001  # Japanese
-        ("ja", IS, "先生とても良いそして親切です。"),
-        ("ja", SAYS, "先生あなた良いです言う。"),
-        # VSO without a copula; adjective and degree come after.
-        ("ar", FACT, "الآن لا يشتري معلم خبز أحمر في سوق."),
-        ("ar", QUESTION, "لماذا يشتري معلم خبز؟"),
-        ("ar", IS, "معلم جيد و لطيف جدا."),
-        ("ar", SAYS, "يقول معلم أنت جيد."),
-        # SOV; postposition; the negation before the verb.
-        ("hi", FACT, "अब शिक्षक बाजार में लाल रोटी नहीं खरीदता।"),
-        ("hi", SAYS, "शिक्षक तुम अच्छा है कहता।"),
-    ],
-)
-def test_word_order_by_hand(pidgins: Lexicon, language: str, sentence: Sentence, text: str) -> None:
-    """Sentences written by hand after the grammar of each pidgin."""
-    assert render_sentence(sentence, language, pidgins, PIDGINS[language]) == text
-
-
-def test_a_vso_copula_comes_first(pidgins: Lexicon) -> None:
-    """No pidgin of the study has VSO with a copula; it would begin with it, as VSO begins with the verb."""
-    grammar = Grammar("VSO", "before", "before", "before", "before", True, True, ".", "?")
-    assert render_sentence(IS, "en", pidgins, grammar) == "is teacher very good and kind."
-    assert render_sentence(SAYS, "en", pidgins, grammar) == "says teacher is you good."
-
-
-def test_a_switched_word_is_english(pidgins: Lexicon) -> None:
-    """With every other word switched, the French sentence has English words in French order."""
-    turns = itertools.cycle([False, True])
-    text = render_sentence(FACT, "fr", pidgins, PIDGINS["fr"], lambda: next(turns))
-    assert text == "maintenant teacher achète not pain red dans market."
-
-
-def test_sentences_are_joined_as_their_language_does() -> None:
-    """English has a space between sentences, Japanese none."""
-    assert join([("en", "a."), ("en", "b?"), ("en", "c.")], PIDGINS) == "a. b? c."
-    assert join([("ja", "一。"), ("ja", "二。")], PIDGINS) == "一。二。"
-    assert join([], PIDGINS) == ""

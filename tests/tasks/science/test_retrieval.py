@@ -128,10 +128,7 @@ def test_measures_against_brute_force() -> None:
     )
     forward = [float(cosine_NN[i].argmax() == i) for i in range(count)]
     backward = [float(cosine_NN[:, i].argmax() == i) for i in range(count)]
-    csls_both = [
-        (float(scaled_NN[i].argmax() == i) + float(scaled_NN[:, i].argmax() == i)) / 2
-        for i in range(count)
-    ]
+    csls_both = [(float(scaled_NN[i].argmax() == i) + float(scaled_NN[:, i].argmax() == i)) / 2 for i in range(count)]
     off_NN = cosine_NN[~np.eye(count, dtype=bool)]
 
     measures = retrieval_measures(source_ND, target_ND)

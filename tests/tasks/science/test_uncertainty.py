@@ -152,7 +152,7 @@ def test_effect_refuses_odd_inputs() -> None:
 
 
 def test_mean_over_languages_by_hand() -> None:
-    """es stays at 0.2, fr falls from 0.8 to 0.4: the mean falls from 0.5 to 0.3, by 40 %.
+    """Es stays at 0.2, fr falls from 0.8 to 0.4: the mean falls from 0.5 to 0.3, by 40 %.
 
     The mean of the relative changes 0 and -50 % would be -25 %. Prompts are matched by id.
     """
@@ -215,7 +215,7 @@ def test_a_seed_is_drawn_for_all_languages_at_once() -> None:
 
 
 def test_language_with_fewer_prompts_averages_its_own() -> None:
-    """fr has 30 of 60 prompts, all 1, and stays at 1 in each replicate whatever is drawn."""
+    """Fr has 30 of 60 prompts, all 1, and stays at 1 in each replicate whatever is drawn."""
     ids = [f"p{i}" for i in range(60)]
     effect = mean_effect_over_languages(
         before={"es": np.ones(60), "fr": np.ones(30)},
@@ -236,9 +236,7 @@ def test_languages_refuse_odd_inputs() -> None:
     with pytest.raises(ValueError, match="languages differ"):
         mean_effect_over_languages({"es": [1, 2]}, {}, {"es": ids}, 9, 0.9, generator())
     with pytest.raises(ValueError, match="1 of them distinct"):
-        mean_effect_over_languages(
-            {"es": [1, 2]}, {"es": [[1, 2]]}, {"es": ["a", "a"]}, 9, 0.9, generator()
-        )
+        mean_effect_over_languages({"es": [1, 2]}, {"es": [[1, 2]]}, {"es": ["a", "a"]}, 9, 0.9, generator())
     with pytest.raises(ValueError, match="'fr' has 2 seeds, not 1"):
         mean_effect_over_languages(
             {"es": [1, 2], "fr": [1, 2]},
@@ -265,9 +263,7 @@ def test_languages_refuse_odd_inputs() -> None:
 def test_sign_flip_against_enumeration() -> None:
     """All 512 sign vectors give the exact p; 20,000 random ones come to 4 standard errors."""
     differences_P = generator(10).normal(0.4, 1, size=9)
-    means = [
-        abs(np.dot(signs, differences_P)) / 9 for signs in itertools.product((-1, 1), repeat=9)
-    ]
+    means = [abs(np.dot(signs, differences_P)) / 9 for signs in itertools.product((-1, 1), repeat=9)]
     exact = np.mean(np.array(means) >= abs(differences_P.mean()) - 1e-12)
     assert 0.01 < exact < 0.9
     estimate = sign_flip_p(differences_P, 20_000, generator(11))
@@ -317,9 +313,7 @@ def test_sign_flip_refuses_nan() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 15), st.integers(0, 15), st.integers(0, 5), st.integers(0, 5))
-def test_mcnemar_is_a_binomial_test_of_the_changed(
-    risen: int, fallen: int, low: int, high: int
-) -> None:
+def test_mcnemar_is_a_binomial_test_of_the_changed(risen: int, fallen: int, low: int, high: int) -> None:
     """Prompts that stay do not matter; those that change are heads and tails of a fair coin."""
     pairs = [(0, 1)] * risen + [(1, 0)] * fallen + [(0, 0)] * (low + 1) + [(1, 1)] * high
     before_P, after_P = np.array(pairs).T

@@ -1,0 +1,99 @@
+"""What the report's sections are made of, and how they look numbers up in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from tasks.science.report_tables import OTHERS, column, correlations, toxicity
+from tasks.science.verdicts import Association, Change
+
+
+@dataclass(frozen=True)
+class Study:
+    """The artefacts of a study, as read.
+
+    Attributes:
+        params: params.yaml without `runtime`, which changes no result.
+        base: Name of the base model among the policies.
+        policies: Where each policy lies, by name.
+        languages: metrics/measure_transfer/languages.csv.
+        side_effects: metrics/measure_transfer/side_effects.csv.
+        predictors: metrics/measure_transfer/predictors.csv.
+        points: metrics/measure_transfer/points.csv.
+        layers: metrics/measure_retrieval/layers.csv.
+        retrieval: metrics/measure_retrieval/languages.csv.
+        learning: data/prepare_model/learning.csv.
+        prompts: data/prepare_prompts/prompts.parquet.
+        pairs: data/prepare_pairs/drops.json.
+        scorers: data/score_toxicity/<policy>/scorer.json.
+        missing: Per kind of score and policy, why each continuation has none; null where it has one.
+        runs: data/train_dpo/<seed>/run.json of each tuned policy.
+        curves: data/train_dpo/<seed>/curves.csv of each tuned policy.
+        examples: Per policy, the source language's continuations with their toxicity.
+    """
+
+    params: Mapping[str, Any]
+    base: str
+    policies: Mapping[str, str]
+    languages: pd.DataFrame
+    side_effects: pd.DataFrame
+    predictors: pd.DataFrame
+    points: pd.DataFrame
+    layers: pd.DataFrame
+    retrieval: pd.DataFrame
+    learning: pd.DataFrame
+    prompts: pd.DataFrame
+    pairs: Mapping[str, int]
+    scorers: Mapping[str, Mapping[str, Any]]
+    missing: Mapping[str, Mapping[str, pd.Series]]
+    runs: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, pd.DataFrame]
+    examples: Mapping[str, pd.DataFrame]
+
+    @property
+    def source(self) -> str:
+        """Language of the pairs."""
+        return str(self.params["measure_transfer"]["source"])
+
+    @property
+    def confidence(self) -> float:
+        """Level of the intervals."""
+        return float(self.params["measure_transfer"]["confidence"])
+
+    @property
+    def is_mini(self) -> bool:
+        """Whether this is the embedded mini world."""
+        return bool(self.params["prepare_model"]["kind"] == "mini")
+
+    @property
+    def tuned(self) -> list[str]:
+        """Policies but the base model."""
+        return [policy for policy in self.policies if policy != self.base]
+
+    @property
+    def order(self) -> list[str]:
+        """Languages from the largest EMT reduction to the smallest."""
+        changes = column(toxicity(self.languages, "emt"), "change")
+        return sorted(changes.keys() - {OTHERS}, key=lambda language: (changes[language], language))
+
+    @property
+    def others(self) -> list[str]:
+        """`order` without the source."""
+        return [language for language in self.order if language != self.source]
+
+    def change(self, language: str, subset: str = "aligned") -> Change:
+        """What tuning did to EMT in a language, or to the mean of the others."""
+        row = toxicity(self.languages, "emt", subset)[language]
+        return Change(**{field.name: float(row[field.name]) for field in fields(Change)})
+
+    def association(self, measure: str, layers: str, method: str = "pearson") -> Association:
+        """How a measure correlates with the relative EMT reduction, and what it predicts."""
+        row = correlations(self.predictors).get((measure, layers, method))
+        if row is None:
+            raise ValueError(f"metrics/measure_transfer/predictors.csv: no row of {measure} {layers} {method}")
+        names = ("estimate", "low", "high", "p_value", "loo_error", "loo_error_of_mean")
+        numbers = {name: float(row[name]) for name in names}
+        note = row.get("note")
+        return Association(n=int(row["n"]), **numbers, note=note if isinstance(note, str) else "")

@@ -1,0 +1,305 @@
+"""The report: one self-contained page whose sentences follow the numbers, here of a study of four languages."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tasks import report
+from tasks.plumbing.files import ArtefactError, write_csv, write_json, write_parquet
+from tasks.report import Report
+
+LANGUAGES = ["de", "en", "hi", "ru"]
+NAMES = ["German", "English", "Hindi", "Russian"]
+POLICIES = {
+    "base": Path("models/prepare_model"),
+    "dpo-1": Path("models/train_dpo/1"),
+    "dpo-2": Path("models/train_dpo/2"),
+}
+FELL = {"de": (0.6, 0.2), "en": (0.7, 0.1), "hi": (0.5, 0.3), "ru": (0.6, 0.4)}
+ROSE = {"de": (0.5, 0.6), "en": (0.5, 0.7), "hi": (0.5, 0.9), "ru": (0.4, 0.6)}
+EFFECTS = (
+    "civil_perplexity", "cut_off", "distinct_1", "distinct_2", "distinct_3", "empty", "language_consistent",
+    "language_unknown", "perplexity_dropped", "perplexity_lower_quartile", "perplexity_median",
+    "perplexity_upper_quartile", "repetitive", "self_bleu",
+)  # fmt: skip
+TEXTS = {"base": "zonkobase", "dpo-1": "zonkoafter", "dpo-2": "zonkoafter"}
+INPUTS = {
+    "metrics/measure_transfer/languages.csv": "measure_transfer",
+    "metrics/measure_transfer/side_effects.csv": "measure_transfer",
+    "metrics/measure_transfer/predictors.csv": "measure_transfer",
+    "metrics/measure_transfer/points.csv": "measure_transfer",
+    "metrics/measure_retrieval/layers.csv": "measure_retrieval",
+    "metrics/measure_retrieval/languages.csv": "measure_retrieval",
+    "data/prepare_model/learning.csv": "prepare_model",
+    "data/prepare_prompts/prompts.parquet": "prepare_prompts",
+    "data/prepare_pairs/drops.json": "prepare_pairs",
+    "data/score_toxicity/dpo-2/scorer.json": "score_toxicity@dpo-2",
+    "data/score_toxicity/base/scores.parquet": "score_toxicity@base",
+    "data/score_fluency/dpo-1/perplexity.parquet": "score_fluency@dpo-1",
+    "data/generate/dpo-1/continuations.parquet": "generate@dpo-1",
+    "data/train_dpo/2/run.json": "train_dpo@2",
+    "data/train_dpo/2/curves.csv": "train_dpo@2",
+}
+
+
+def write_study(emt: dict[str, tuple[float, float]], pearson: float = 0.9, error: float = 0.1) -> None:
+    """All inputs of the report, in the current directory; intervals are the estimate plus and minus .05."""
+    others = [language for language in LANGUAGES if language != "en"]
+    means = tuple(float(np.mean([emt[language][when] for language in others])) for when in (0, 1))
+    effects = [
+        {
+            "language": language, "metric": metric, "subset": "aligned", "prompts": 4,
+            **_with_interval("before", before), **_with_interval("after", after),
+            **_with_interval("change", after - before), **_with_interval("relative_change", (after - before) / before),
+            "after_by_seed": f"{after - 0.01} {after + 0.01}", "p_value": 0.001, "p_holm": 0.002, "p_mcnemar": 0.03,
+        }
+        for metric in ("emt", "toxprob", "avgtox")
+        for language, (before, after) in (emt | {"others": means}).items()
+    ]  # fmt: skip
+    write_csv(Path("metrics/measure_transfer/languages.csv"), pd.DataFrame(effects))
+    side_effects = [
+        {"effect": effect, "language": language, "before": 0.5, "after": 0.6, "change": 0.1, "relative_change": 0.2,
+         "after_dpo-1": 0.55, "after_dpo-2": 0.65}
+        for effect in EFFECTS for language in LANGUAGES
+    ]  # fmt: skip
+    write_csv(Path("metrics/measure_transfer/side_effects.csv"), pd.DataFrame(side_effects))
+    found = {"n": 3, **_with_interval("estimate", pearson, ""), "p_value": 0.01}
+    left_out = {"loo_error": error, "loo_error_of_mean": 0.2, "loo_r2": 0.5}
+    predictors = [
+        {"measure": measure, "layers": layers, "method": method, **found, **(left_out if method == "pearson" else {})}
+        for measure, layers in (("p_at_1", "best"), ("mean_cosine", "best"), ("log_corpus_share", ""))
+        for method in ("pearson", "spearman", "pearson_given_log_corpus_share")
+    ]
+    write_csv(Path("metrics/measure_transfer/predictors.csv"), pd.DataFrame(predictors))
+    measures = [(language, measure) for language in others for measure in ("p_at_1", "mean_cosine")]
+    points = [
+        {"language": language, "measure": measure, "layers": "best", "value": 0.1 * number, "emt_reduction": 0.2}
+        for number, (language, measure) in enumerate(measures)
+    ]
+    write_csv(Path("metrics/measure_transfer/points.csv"), pd.DataFrame(points))
+    layers = [
+        {"language": language, "layer": layer, "measure": measure, "value": 0.3, "low": 0.2, "high": 0.4}
+        for language, measure in measures for layer in (0, 1)
+    ]  # fmt: skip
+    write_csv(Path("metrics/measure_retrieval/layers.csv"), pd.DataFrame(layers))
+    best = {"layer_mean": 0.3, "best_layer": 1, "best": 0.3}
+    retrieval = [{"language": language, "measure": measure, **best} for language, measure in measures]
+    write_csv(Path("metrics/measure_retrieval/languages.csv"), pd.DataFrame(retrieval))
+    learning = {"corpus_share": 0.25, "tokens_per_document": 9.0, "loss_per_token": 1.5, "entropy_per_token": 1.0}
+    write_csv(
+        Path("data/prepare_model/learning.csv"), pd.DataFrame([{"language": name, **learning} for name in LANGUAGES])
+    )
+    prompts = [
+        {"language": language, "prompt_id": f"w{number}", "text": f"zonkoprompt{number}", "culture_specific": False}
+        for language in LANGUAGES for number in range(4)
+    ]  # fmt: skip
+    write_parquet(Path("data/prepare_prompts/prompts.parquet"), pd.DataFrame(prompts))
+    write_json(Path("data/prepare_pairs/drops.json"), {"read": 12, "prompt_too_long": 2, "kept": 10})
+    for policy in POLICIES:
+        _write_policy(policy, prompts)
+    for seed in (1, 2):
+        _write_run(seed)
+    sections = {
+        "prepare_model": {"kind": "mini"},
+        "prepare_parallel": {"sentences": 20},
+        "measure_transfer": {"source": "en", "confidence": 0.95},
+        "runtime": {"device": "zonkodevice"},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
+
+
+def _with_interval(name: str, value: float, prefix: str | None = None) -> dict[str, float]:
+    prefix = f"{name}_" if prefix is None else prefix
+    return {name: value, f"{prefix}low": value - 0.05, f"{prefix}high": value + 0.05}
+
+
+def _write_policy(policy: str, prompts: list[dict[str, object]]) -> None:
+    keys = [
+        {"language": row["language"], "prompt_id": row["prompt_id"], "sample": n} for row in prompts for n in (0, 1)
+    ]
+    frame = pd.DataFrame(keys)
+    tokens = [[1, 2, 3] for _ in keys]
+    write_parquet(
+        Path(f"data/generate/{policy}/continuations.parquet"), frame.assign(text=TEXTS[policy], tokens=tokens)
+    )
+    reason = [None] * (len(keys) - 1)
+    toxicity = [0.25] * (len(keys) - 1)
+    folder = Path("data/score_toxicity") / policy
+    write_parquet(
+        folder / "scores.parquet", frame.assign(toxicity=[*toxicity, None], reason=[*reason, "unsupported language"])
+    )
+    card = {"id": "lexicon", "revision": "r1", "label": "insult", "coverage": dict.fromkeys(LANGUAGES, 0.875)}
+    write_json(folder / "scorer.json", card)
+    perplexity = frame.assign(perplexity=[*toxicity, None], reason=[*reason, "empty continuation"])
+    write_parquet(Path(f"data/score_fluency/{policy}/perplexity.parquet"), perplexity)
+
+
+def _write_run(seed: int) -> None:
+    folder = Path("data/train_dpo") / str(seed)
+    record = {
+        "seed": seed, "pairs": {"train": 9, "validation": 1}, "best_step": 1, "last_step": 2, "device": "cpu",
+        "validation_loss": {"before": 0.7, "best": 0.3}, "versions": {"trl": "9.8.7"},
+    }  # fmt: skip
+    write_json(folder / "run.json", record)
+    columns = {
+        "loss": 0.3,
+        "reward_margin": 1.0,
+        "reward_chosen": -0.5,
+        "reward_rejected": -1.5,
+        "reward_accuracy": 1.0,
+    }
+    curves = pd.DataFrame({f"validation_{name}": [0.0, value, value] for name, value in columns.items()})
+    curves.insert(0, "step", [0, 1, 2])
+    write_csv(folder / "curves.csv", curves)
+
+
+def make(show_text: bool = False) -> str:
+    """Runs the stage in the current directory and returns the page."""
+    report.run(Report(title="A <title>", show_text=show_text, examples=3), POLICIES, [*LANGUAGES, "fr"])
+    return Path("data/report/report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study where toxicity fell everywhere, and its report."""
+    root = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        write_study(FELL)
+        make()
+    return root
+
+
+@pytest.fixture
+def page(finished: Path) -> str:
+    return (finished / "data/report/report.html").read_text(encoding="utf-8")
+
+
+def text_of(page: str) -> str:
+    """What a reader sees, in one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_page_loads_nothing(page: str) -> None:
+    """One file: every reference stays inside it, and it runs no script."""
+    references = re.findall(r'(?:src|href|action|data)="([^"]*)"', page) + re.findall(r"url\(([^)]*)\)", page)
+    assert references
+    assert [reference for reference in references if not reference.startswith(("#", "data:"))] == []
+    assert "http" not in page
+    assert "<script" not in page and "@import" not in page
+
+
+def test_references_of_inline_figures_are_unambiguous(page: str) -> None:
+    """No id appears twice with another content, so that no figure borrows another one's marks or clipping."""
+    elements = re.findall(r'<(?:path|clipPath) id="([^"]+)"(.*?)(?:/>|</clipPath>)', page, flags=re.DOTALL)
+    contents: dict[str, set[str]] = {}
+    for name, content in elements:
+        contents.setdefault(name, set()).add(content)
+    assert contents
+    assert {name for name, variants in contents.items() if len(variants) > 1} == set()
+
+
+def test_every_language_and_every_figure_is_there(page: str, finished: Path) -> None:
+    """Each language is named, and each figure of the page is a PNG file, too."""
+    assert [name for name in NAMES if name not in page] == []
+    pictures = sorted((finished / "data/report/figures").glob("*.png"))
+    assert len(pictures) == page.count("<svg ")
+    assert {picture.read_bytes()[:4] for picture in pictures} == {b"\x89PNG"}
+    assert "Languages in params.yaml without a measurement: French." in text_of(page)
+
+
+def test_title_is_escaped(page: str) -> None:
+    """Text of params.yaml is text, not markup."""
+    assert "<h1>A &lt;title&gt;</h1>" in page
+
+
+def test_text_is_redacted(page: str) -> None:
+    """Neither a prompt nor a continuation can be read; their lengths can: 'zonkobase' has nine letters."""
+    assert "zonko" not in page
+    assert ">█████████<" in page
+
+
+def test_text_is_shown_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With show_text the examples are in clear, and the content note says so."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    page = make(show_text=True)
+    assert all(text in page for text in ("zonkoprompt0", "zonkobase", "zonkoafter"))
+    assert "they are in clear (report.show_text is true)" in text_of(page)
+
+
+def test_same_inputs_give_the_same_bytes(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run writes the same page and figures, bit by bit: no clock and no counter is in them."""
+    monkeypatch.chdir(finished)
+    before = {path.name: path.read_bytes() for path in Path("data/report").rglob("*.*")}
+    make()
+    assert before == {path.name: path.read_bytes() for path in Path("data/report").rglob("*.*")}
+
+
+def test_headline_follows_the_numbers(page: str) -> None:
+    """.7 to .1 in English; (.6 + .5 + .6) / 3 = .567 to (.2 + .3 + .4) / 3 = .3 elsewhere, all three significant."""
+    text = text_of(page)
+    assert "English EMT falls, from 0.700 to 0.100 (change −0.600, 95% interval −0.650 to −0.550)." in text
+    assert "mean EMT of the 3 other languages falls, from 0.567 to 0.300 (change −0.267" in text
+    assert "in 3 of 3 languages. No language got more toxic." in text
+    assert "it tells something beforehand" in text
+    assert "became less likely, too" in text
+
+
+def test_worsening_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where toxicity rose and the predictor errs more than the mean, the page says so and claims nothing."""
+    monkeypatch.chdir(tmp_path)
+    write_study(ROSE, error=0.3)
+    text = text_of(make())
+    assert "English EMT rises, from 0.500 to 0.700" in text
+    assert "Tuning did not detoxify English itself" in text
+    assert "they got more toxic, not less" in text
+    assert (
+        "in 0 of 3 languages. Significantly more toxic: German (+0.100), Russian (+0.200) and Hindi (+0.400)." in text
+    )
+    assert "no better than the mean-only baseline, so it does not predict an unseen language" in text
+    assert "Transfer is" not in text
+
+
+def test_what_is_missing_is_counted(page: str) -> None:
+    """One of 32 continuations of each policy has no score, and the reason is there; so is what was dropped."""
+    text = text_of(page)
+    assert "continuations of dpo-2 no toxicity score: unsupported language 1 3.1% of 32" in text
+    assert "continuations of base no perplexity: empty continuation 1 3.1% of 32" in text
+    assert "preference pairs prompt too long 2" in text
+
+
+def test_provenance_is_complete_and_never_stale(page: str) -> None:
+    """Scorer, versions and parameters are there; `runtime`, whose change re-runs nothing, is not."""
+    text = text_of(page)
+    assert "lexicon, revision r1, label “insult”" in text
+    assert "trl 9.8.7" in text
+    assert "measure_transfer: {confidence: 0.95, source: en}" in text
+    assert "git log -1 -- dvc.lock" in text
+    assert "zonkodevice" not in text
+
+
+@pytest.mark.parametrize(("path", "stage"), INPUTS.items())
+def test_missing_input_is_named(path: str, stage: str, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says which file is not there and which stage makes it."""
+    monkeypatch.chdir(finished)
+    hidden = Path(path).rename(Path(path).with_suffix(".hidden"))
+    try:
+        with pytest.raises(ArtefactError, match=re.escape(f"{path}: not there; make it with `dvc repro {stage}`")):
+            make()
+    finally:
+        hidden.rename(path)
+
+
+def test_two_scorers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after are comparable only if one revision of one scorer judged both."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    card = {"id": "lexicon", "revision": "r2", "label": "insult", "coverage": {}}
+    write_json(Path("data/score_toxicity/dpo-2/scorer.json"), card)
+    with pytest.raises(ArtefactError, match=r"dpo-2/scorer\.json: lexicon r2 judged dpo-2, but lexicon r1 judged base"):
+        make()
