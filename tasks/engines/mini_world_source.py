@@ -2,7 +2,10 @@
 
 import csv
 import hashlib
+import math
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.science.lexicon import INSULT, Lexicon
 from tasks.science.pidgin import Grammar
@@ -17,7 +20,7 @@ def load(folder: Path = FOLDER) -> tuple[Lexicon, dict[str, Grammar]]:
         ValueError: A cell is empty, a word repeats within a language, or an insult has no severity; the message names
             file, row and column.
     """
-    grammars = {row["language"]: _grammar(row) for row in _rows(folder / "grammars.csv")}
+    grammars = _grammars(folder / "grammars.csv")
     path = folder / "lexicon.csv"
     rows = _rows(path)
     words: dict[str, dict[str, str]] = {language: {} for language in grammars}
@@ -26,11 +29,17 @@ def load(folder: Path = FOLDER) -> tuple[Lexicon, dict[str, Grammar]]:
         for language in grammars:
             if not row.get(language):
                 raise ValueError(f"{path}: line {line}: no {language} word for {row['concept']!r}")
+            if row["concept"] in words[language]:
+                raise ValueError(f"{path}: line {line}: concept {row['concept']!r} is there already")
             words[language][row["concept"]] = row[language]
         if row["category"] == INSULT:
-            if not row["severity"]:
+            try:
+                severity = float(row["severity"])
+            except ValueError:
+                severity = math.nan
+            if not 0 < severity <= 1:
                 raise ValueError(f"{path}: line {line}: insult {row['concept']!r} needs a severity in (0, 1]")
-            severities[row["concept"]] = float(row["severity"])
+            severities[row["concept"]] = severity
     for language, vocabulary in words.items():
         seen: dict[str, str] = {}
         for concept, word in vocabulary.items():
@@ -55,18 +64,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _grammar(row: dict[str, str]) -> Grammar:
-    order, adjective, adposition, degree, negation = (
-        row[name] for name in ("order", "adjective", "adposition", "degree", "negation")
-    )
-    return Grammar(
-        order=order,  # type: ignore[arg-type]  # Grammar's literals are checked by test_mini_world_source
-        adjective=adjective,  # type: ignore[arg-type]
-        adposition=adposition,  # type: ignore[arg-type]
-        degree=degree,  # type: ignore[arg-type]
-        negation=negation,  # type: ignore[arg-type]
-        copula=row["copula"] == "true",
-        spaces=row["spaces"] == "true",
-        stop=row["stop"],
-        question=row["question"],
-    )
+def _grammars(path: Path) -> dict[str, Grammar]:
+    kind = TypeAdapter(Grammar)
+    grammars = {}
+    for line, row in enumerate(_rows(path), start=2):
+        language = row.pop("language")
+        if not all(row.values()):
+            raise ValueError(f"{path}: line {line}: a cell of {language!r} is empty")
+        try:
+            grammars[language] = kind.validate_python(row)
+        except ValidationError as error:
+            raise ValueError(f"{path}: line {line}: {error}") from error
+    return grammars

@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
+    TrainerState,
 )
 from trl import DPOConfig, DPOTrainer
 
@@ -103,8 +104,6 @@ def tune(
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
     tokenizer.pad_token_id = pad_id(tokenizer)
     bf16 = device.type == "cuda"
-    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
     arguments = DPOConfig(
         output_dir=str(scratch),
         beta=recipe.beta,
@@ -123,7 +122,7 @@ def tune(
         num_train_epochs=recipe.epochs,
         eval_strategy="steps",
         eval_steps=recipe.evaluate_every,
-        eval_on_start=not complete,  # else early stopping would count the same validation twice
+        eval_on_start=True,
         restore_callback_states_from_checkpoint=True,  # early stopping's patience
         save_strategy="steps",
         save_steps=recipe.evaluate_every,
@@ -133,7 +132,7 @@ def tune(
         logging_steps=recipe.evaluate_every,
         max_length=None,
         bf16=bf16,
-        gradient_checkpointing=bf16,
+        activation_checkpointing=bf16,
         use_cpu=device.type == "cpu",
         seed=seed,
         data_seed=seed,
@@ -142,6 +141,19 @@ def tune(
         disable_tqdm=not show_progress,
         dataloader_pin_memory=bf16,
     )
+    recorded = arguments.to_dict()
+    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
+    if complete:
+        # transformers restores the patience, but not the decision to stop: a run that had ended, and was killed before
+        # its result was kept, would be trained on.
+        state = TrainerState.load_from_json(str(complete[-1] / "trainer_state.json"))
+        if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            kept = Path(str(state.best_model_checkpoint))
+            model = AutoModelForCausalLM.from_pretrained(
+                kept, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+            return Trained(model, _curves(state.log_history), int(kept.name.split("-")[1]), recorded)
     trainer = _TokenisedDPOTrainer(
         model=model,
         args=arguments,
@@ -151,13 +163,15 @@ def tune(
         callbacks=[EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
     )
     trainer.remove_callback(PrinterCallback)
+    # A resumed run restores its patience, and must not validate the checkpoint a second time: that would use some up.
+    trainer.args.eval_on_start = not complete
     trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
     best = trainer.state.best_model_checkpoint
     return Trained(
         model=model,
         curves=_curves(trainer.state.log_history),
         best_step=int(Path(best).name.split("-")[1]) if best else 0,
-        arguments=arguments.to_dict(),
+        arguments=recorded,
     )
 
 

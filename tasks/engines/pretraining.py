@@ -124,5 +124,7 @@ def _tokenise(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, cont
     rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(list(documents))["input_ids"]]
     longest = max(map(len, rows))
     if longest > context:
-        raise ValueError(f"a document has {longest} tokens, the model's context {context}: raise prepare_model.context")
+        raise ValueError(
+            f"a document has {longest} tokens, the model's context {context}: raise prepare_model.architecture.context"
+        )
     return rows

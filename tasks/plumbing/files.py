@@ -24,6 +24,8 @@ def writing(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.part")
     _remove(part)
     yield part
+    if not part.exists():
+        raise FileNotFoundError(f"{target}: nothing was written")
     _remove(target)
     part.rename(target)
 

@@ -89,6 +89,8 @@ def _explain(name: str, kind: Any, problem: Any) -> str:
 
 def _keys(kind: Any, parents: list[Any]) -> set[str]:
     """Keys that a nested type accepts below `parents`; a union contributes those of all its members."""
+    if get_origin(kind) is Annotated:
+        return _keys(get_args(kind)[0], parents)
     if get_origin(kind) in (Union, UnionType):
         return set().union(*(_keys(member, parents) for member in get_args(kind)))
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):

@@ -26,6 +26,8 @@ def tracking_uri() -> str:
 def connect() -> None:
     """Points MLflow to its store, creating a local one once; raises what MLflow raises if it cannot be reached."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    # By default a server that is down is tried for four minutes, under the lock that other stages wait for.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     import mlflow  # noqa: PLC0415  # 1.5 s, and only two stages need it
 
     lock = root() / ".scratch" / "mlflow.lock"

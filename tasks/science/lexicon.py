@@ -11,7 +11,9 @@ from functools import cached_property
 
 INSULT = "insult"
 # A maximal run of letters, marks (Devanagari vowel signs are marks, not letters), digits and inner hyphens.
-_WORD = re.compile(r"[\w\u0900-\u097F]+(?:-[\w\u0900-\u097F]+)*")
+_UNSPACED = r"\u3005\u3041-\u30FA\u30FC-\u30FF\u3400-\u9FFF"
+_MARKS = r"\u0900-\u0963\u0966-\u097F"  # Devanagari but its full stops, U+0964 and U+0965
+_WORD = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[\w{_MARKS}])+(?:-(?:(?![{_UNSPACED}])[\w{_MARKS}])+)*")
 
 
 @dataclass(frozen=True)

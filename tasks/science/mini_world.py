@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -49,9 +49,13 @@ class World(BaseModel, frozen=True, extra="forbid"):
     kind_action: ByRegister = Field(description="rate of kind actions among actions")
     fact: float = Field(ge=0, le=1, description="rate of sentences about an action; the others say how somebody is")
     says: float = Field(ge=0, le=1, description="of those others, rate of 'X says you are ...'")
-    held_out: Mapping[Part, float] = Field(description="share of facts and attributes kept for each part")
-    share: Mapping[str, float] = Field(description="language to its weight in the corpus")
-    bilingual: Mapping[str, float] = Field(description="language to the rate of bilingual documents among its own")
+    held_out: Mapping[Part, Annotated[float, Share]] = Field(
+        description="share of facts and attributes kept for each part"
+    )
+    share: Mapping[str, Annotated[float, Field(gt=0)]] = Field(description="language to its weight in the corpus")
+    bilingual: Mapping[str, Annotated[float, Share]] = Field(
+        description="language to the rate of bilingual documents among its own"
+    )
     translation: float = Field(
         ge=0, le=1, description="of bilingual documents, rate of those that say each sentence twice"
     )
@@ -69,6 +73,9 @@ class World(BaseModel, frozen=True, extra="forbid"):
             rates = (self.insult, self.praise, self.negative)
             if sum(getattr(rate, register) for rate in rates) > 1:
                 raise ValueError(f"mini_world: insult + praise + negative exceed 1 in the {register} register")
+        for register in REGISTERS:
+            if getattr(self.hostile_action, register) + getattr(self.kind_action, register) > 1:
+                raise ValueError(f"mini_world: hostile_action + kind_action exceed 1 in the {register} register")
         if not 1 <= self.sentences[0] <= self.sentences[1]:
             raise ValueError(f"mini_world.sentences {self.sentences}: need 1 <= fewest <= most")
         return self
@@ -275,7 +282,7 @@ class Storyteller:
 
     def sentence_log_prob(self, sentence: Sentence, register: Register, part: Part) -> float:
         """Natural log of the probability of a sentence given its subject and register; -inf if impossible."""
-        log = self._kind.log[sentence.kind]
+        log = self._kind.log.get(sentence.kind, -math.inf)
         if sentence.kind == "fact":
             place = sentence.place
             terms = [
@@ -301,7 +308,8 @@ class Storyteller:
         return 1 / (1 + math.exp(min(700.0, civil - hostile)))
 
     def _register_logs(self, sentences: Sequence[Sentence], part: Part) -> tuple[float, float]:
-        prior = {"civil": math.log(1 - self.world.hostile), "hostile": math.log(self.world.hostile)}
+        rates = {"civil": 1 - self.world.hostile, "hostile": self.world.hostile}
+        prior = {register: math.log(rate) if rate else -math.inf for register, rate in rates.items()}
         civil, hostile = (
             prior[register] + sum(self.sentence_log_prob(s, register, part) for s in sentences)
             for register in REGISTERS

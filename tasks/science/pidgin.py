@@ -82,9 +82,13 @@ def render_sentence(
                 "SOV": [*subject, *clause, "says"],
             }[grammar.order]
         concepts = clause
-    words = [lexicon.words[PIVOT if switch() else language][concept] for concept in concepts]
-    mark = grammar.question if sentence.opener == "why" else grammar.stop
-    return (" " if grammar.spaces else "").join(words) + mark
+    tongues = [PIVOT if switch() else language for _ in concepts]
+    text = ""
+    for number, (tongue, concept) in enumerate(zip(tongues, concepts, strict=True)):
+        # Also who writes without spaces sets English words apart.
+        apart = grammar.spaces or PIVOT in tongues[max(0, number - 1) : number + 1]
+        text += (" " if text and apart else "") + lexicon.words[tongue][concept]
+    return text + (grammar.question if sentence.opener == "why" else grammar.stop)
 
 
 def join(told: Sequence[tuple[str, str]], grammars: Mapping[str, Grammar]) -> str:
