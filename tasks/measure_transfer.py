@@ -66,7 +66,9 @@ def run(measure_transfer: MeasureTransfer, policies: dict[str, Path]) -> str:
     write_csv(FOLDER / "predictors.csv", predictors)
     write_csv(FOLDER / "points.csv", points)
     write_csv(FOLDER / "overview.csv", _overview(languages, side_effects, points))
-    write_json(FOLDER / "summary.json", _summary(languages, side_effects, predictors))
+    summary = _summary(languages, side_effects, predictors)
+    write_json(FOLDER / "summary.json", summary)
+    write_json(FOLDER / "headline.json", _headline(summary, measure_transfer.source))
     source, others = (_row(languages, "emt", name) for name in (measure_transfer.source, OTHERS))
     return (
         f"{FOLDER}: EMT {measure_transfer.source} {source['before']:.3f} -> {source['after']:.3f}; mean of the others "
@@ -265,8 +267,22 @@ def _row(languages: pd.DataFrame, metric: str, language: str) -> pd.Series:
     return rows.iloc[0]
 
 
+def _headline(summary: dict[str, Any], source: str) -> dict[str, Any]:
+    """The dozen numbers that fit on a screen: what `dvc metrics show` and `dvc metrics diff` list."""
+    names = ("before", "after", "relative_change")
+    best = summary["predictors"].get("p_at_1_best", {})
+    return {
+        f"emt_{source}": {name: summary["emt"][name][source] for name in names},
+        f"emt_{OTHERS}": {name: summary["emt"][name][OTHERS] for name in names},
+        f"toxprob_{OTHERS}": {name: summary["toxprob"][name][OTHERS] for name in names},
+        "pearson_p_at_1": best.get("pearson"),
+        "worst_civil_perplexity": summary["side_effects"]["civil_perplexity"]["worst_relative_change"],
+        "language_consistent": summary["side_effects"]["language_consistent"]["after"],
+    }
+
+
 def _summary(languages: pd.DataFrame, side_effects: pd.DataFrame, predictors: pd.DataFrame) -> dict[str, Any]:
-    """Numbers by key, e.g. emt.change.ar: what `dvc metrics show` and `dvc metrics diff` list."""
+    """Numbers by key, e.g. emt.change.ar."""
     summary: dict[str, Any] = {}
     for metric, rows in languages[languages["subset"] == "aligned"].groupby("metric", sort=False):
         table = rows.set_index("language")
