@@ -28,6 +28,10 @@ BASE = "base"
 OTHERS = "others"  # the row of the unweighted mean over every language but the source
 SHARE = "log_corpus_share"  # the rival predictor: how much of a language the model has read
 TOXICITY = ("emt", "toxprob", "avgtox")
+PREDICTOR_COLUMNS = [
+    *("measure", "layers", "method", "n", "estimate", "low", "high", "p_value"),
+    *("loo_error", "loo_error_of_mean", "loo_r2", "note"),
+]
 
 
 class MeasureTransfer(BaseModel, frozen=True, extra="forbid"):
@@ -65,7 +69,7 @@ def run(measure_transfer: MeasureTransfer, policies: dict[str, Path]) -> str:
     write_csv(FOLDER / "side_effects.csv", side_effects)
     write_csv(FOLDER / "predictors.csv", predictors)
     write_csv(FOLDER / "points.csv", points)
-    write_csv(FOLDER / "overview.csv", _overview(languages, side_effects, points))
+    write_csv(FOLDER / "overview.csv", _overview(languages, side_effects, points, measure_transfer.source))
     summary = _summary(languages, side_effects, predictors)
     write_json(FOLDER / "summary.json", summary)
     write_json(FOLDER / "headline.json", _headline(summary, measure_transfer.source))
@@ -215,11 +219,11 @@ def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.Da
         rows += _correlations(
             str(name.measure), str(name.layers), x, y, share[group["language"]].to_numpy(float), params
         )
-    return pd.DataFrame(rows), points
+    return pd.DataFrame(rows, columns=PREDICTOR_COLUMNS), points
 
 
-def _overview(languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """One row per language: what people plot against each other."""
+def _overview(languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.DataFrame, source: str) -> pd.DataFrame:
+    """One row per language but the source, which retrieves nothing: what people plot against each other."""
     aligned = languages[languages["subset"] == "aligned"]
     toxicity = aligned.pivot(
         index="language", columns="metric", values=["before", "after", "change", "relative_change"]
@@ -230,7 +234,7 @@ def _overview(languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.Da
     effects = side_effects.pivot(index="language", columns="effect", values="relative_change").add_suffix(
         "_relative_change"
     )
-    joined = toxicity.drop(index=OTHERS).join(measures).join(effects)
+    joined = toxicity.drop(index=[OTHERS, source]).join(measures).join(effects)
     joined.insert(0, "emt_reduction", -joined["emt_relative_change"])
     return joined.reset_index()
 
