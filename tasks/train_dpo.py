@@ -22,6 +22,8 @@ from tasks.plumbing.tracking import live_tracking
 
 BASE = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")
+# Arguments that say where and how it ran, not what: the record of two equal runs is equal.
+HOW = {"output_dir", "logging_dir", "run_name", "report_to", "disable_tqdm"}
 
 
 class TrainDpo(BaseModel, frozen=True, extra="forbid"):
@@ -77,7 +79,7 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
                 "trl": trl.__version__,
             },
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-            "arguments": trained.arguments,
+            "arguments": {name: value for name, value in trained.arguments.items() if name not in HOW},
         },
     )
     return (

@@ -37,7 +37,8 @@ def shrunken(loaded: dict[str, Any]) -> dict[str, Any]:
         "prepare_parallel": loaded["prepare_parallel"] | {"sentences": 20},
         "train_dpo": {
             "seeds": [1],
-            "recipe": loaded["train_dpo"]["recipe"] | {"evaluate_every": 10, "warmup_steps": 5},
+            "recipe": loaded["train_dpo"]["recipe"]
+            | {"evaluate_every": 10, "warmup_steps": 5, "min_improvement": 0.001},
         },
         "generate": loaded["generate"] | {"samples": 5},
         "measure_retrieval": loaded["measure_retrieval"] | {"resamples": 100},

@@ -14,8 +14,8 @@ def test_distinct_n_by_hand_for_one_prompt(study) -> None:
 
 
 def test_there_is_one_row_per_prompt_with_shares_in_range(study) -> None:
-    """60 prompts; every measure is a share."""
+    """60 prompts; every measure is a share, or missing where too few continuations have words."""
     scored = pd.read_parquet("data/score_diversity/base/diversity.parquet")
     assert len(scored) == 60
-    shares = scored[["distinct_1", "distinct_2", "distinct_3", "self_bleu"]].stack()
+    shares = scored[["distinct_1", "distinct_2", "distinct_3", "self_bleu"]].stack().dropna()
     assert shares.between(0, 1).all()

@@ -1,12 +1,11 @@
 """Work that was interrupted is found again by the same parameters, inputs and code, and by no others."""
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from pydantic import BaseModel
 
+from tasks.plumbing import scratch as scratch_module
 from tasks.plumbing.scratch import key, scratch
 
 
@@ -27,53 +26,63 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def test_the_key_is_stable(inputs: list[Path]) -> None:
     """Equal parameters and contents have equal keys, in whatever order the inputs are listed."""
-    first = key(Params(), inputs)
-    assert first == key(Params(seed=1), inputs) == key(Params(), inputs[::-1])
+    first = key("train_dpo", Params(), inputs)
+    assert first == key("train_dpo", Params(seed=1), inputs) == key("train_dpo", Params(), inputs[::-1])
     for path in inputs[1].iterdir():
         path.write_text(path.read_text())  # touched, not changed
-    assert key(Params(), inputs) == first
+    assert key("train_dpo", Params(), inputs) == first
 
 
 def test_the_key_changes_with_what_the_result_depends_on(inputs: list[Path]) -> None:
     """Each parameter and each input file, its content, name or presence, changes the key, and no two are equal."""
     keys = [
-        key(Params(), inputs),
-        key(Params(seed=2), inputs),
-        key(Params(rate=0.25), inputs),
-        key(Params(), inputs[:1]),
+        key("train_dpo", Params(), inputs),
+        key("train_dpo", Params(seed=2), inputs),
+        key("train_dpo", Params(rate=0.25), inputs),
+        key("train_dpo", Params(), inputs[:1]),
     ]
     inputs[0].write_text("other")
-    keys.append(key(Params(), inputs))
+    keys.append(key("train_dpo", Params(), inputs))
     (inputs[1] / "a.bin").write_text("other")
-    keys.append(key(Params(), inputs))
+    keys.append(key("train_dpo", Params(), inputs))
     (inputs[1] / "b.bin").rename(inputs[1] / "c.bin")
-    keys.append(key(Params(), inputs))
+    keys.append(key("train_dpo", Params(), inputs))
     (inputs[1] / "deep").mkdir()
     (inputs[1] / "deep" / "d.bin").write_text("d")
-    keys.append(key(Params(), inputs))
+    keys.append(key("train_dpo", Params(), inputs))
     (inputs[1] / "deep" / "d.bin").unlink()
-    assert key(Params(), inputs) == keys[-2]
+    assert key("train_dpo", Params(), inputs) == keys[-2]
     assert len(set(keys)) == len(keys) == 8
 
 
-@pytest.mark.parametrize(("name", "counts"), [("tasks.science.new", True), ("tasks.plumbing.new", False)])
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("train_dpo.py", True),
+        ("science/a.py", True),
+        ("engines/a.py", True),
+        ("plumbing/a.py", False),
+        ("report.py", False),
+    ],
+)
 def test_the_key_changes_with_the_code_that_computes(
-    inputs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, counts: bool
+    inputs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, counts: bool
 ) -> None:
-    """An edit of a loaded module of the study changes the key; plumbing computes nothing, so its edits do not."""
-    module = ModuleType(name)
-    module.__file__ = str(tmp_path / "new.py")
-    (tmp_path / "new.py").write_text("a = 1\n")
-    monkeypatch.setitem(sys.modules, name, module)
-    before = key(Params(), inputs)
-    (tmp_path / "new.py").write_text("a = 2\n")
-    assert (key(Params(), inputs) != before) is counts
+    """The stage itself, definitions and engines count; plumbing computes nothing, and other stages are not reached."""
+    code = tmp_path / "tasks"
+    for name in ("train_dpo.py", "report.py", "science/a.py", "engines/a.py", "plumbing/a.py"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("a = 1\n")
+    monkeypatch.setattr(scratch_module, "CODE", code)
+    before = key("train_dpo", Params(), inputs)
+    (code / file).write_text("a = 2\n")
+    assert (key("train_dpo", Params(), inputs) != before) is counts
 
 
 def test_a_missing_input_is_an_error(inputs: list[Path]) -> None:
     """A key without one of its inputs would fit too much."""
     with pytest.raises(FileNotFoundError):
-        key(Params(), [*inputs, Path("in/none.csv")])
+        key("train_dpo", Params(), [*inputs, Path("in/none.csv")])
 
 
 def test_success_removes_the_folder(inputs: list[Path]) -> None:
