@@ -1,18 +1,20 @@
 """Makes the report: one page that needs no network, and its figures as files."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, Field
 
+from tasks.engines import report_record as record
 from tasks.engines import report_sections as sections
 from tasks.engines.figures import to_png
+from tasks.engines.report_blocks import Gallery
 from tasks.engines.report_study import Study
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
 from tasks.science.report_tables import headline_table
+from tasks.science.sourced import Record, Sheet, record_of_json
 
 FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
@@ -21,6 +23,7 @@ PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 TEMPLATES = Path(__file__).parent / "engines"
 BASE = "base"
 KEY = ["language", "prompt_id", "sample"]
+TRAINED = Path("models/train_dpo")  # a policy that lies right in it was trained by this study and has its record
 
 
 class Report(BaseModel, frozen=True, extra="forbid"):
@@ -34,7 +37,7 @@ class Report(BaseModel, frozen=True, extra="forbid"):
 def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
     """Writes report.html, self-contained, and each of its figures as PNG."""
     study = _read(policies)
-    gallery = sections.Gallery()
+    gallery = Gallery(folder=f"{FOLDER}/figures")
     parts = [
         sections.languages(study, gallery),
         sections.predictors(study, gallery),
@@ -42,9 +45,9 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         sections.training(study, gallery),
         sections.side_effects(study, gallery),
         sections.base_model(study, gallery),
-        sections.missing(study, languages),
-        sections.examples(study, report.examples, report.show_text),
-        sections.provenance(study),
+        record.missing(study, languages),
+        record.examples(study, report.examples, report.show_text),
+        record.provenance(study),
     ]
     template = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -58,7 +61,7 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         lead=sections.lead(study),
         content_note=sections.content_note(study, report.show_text),
         findings=sections.findings(study),
-        headline=headline_table(study.languages, study.side_effects),
+        headline=headline_table(study.languages, study.means),
         sections=parts,
     )
     with writing(FOLDER) as part:
@@ -73,46 +76,59 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
 def _read(policies: dict[str, Path]) -> Study:
     raw = params.read()
     source = raw["measure_transfer"]["source"]
-    tuned = {policy: path.name for policy, path in policies.items() if policy != BASE}
-    scorers = {policy: read_json(Path("data/score_toxicity") / policy / "scorer.json") for policy in policies}
+    tuned = [policy for policy in policies if policy != BASE]
+    trained = {
+        policy: Path("data/train_dpo") / path.name for policy, path in policies.items() if path.parent == TRAINED
+    }
+    scorers = {policy: _object(Path("data/score_toxicity") / policy / "scorer.json") for policy in policies}
     _refuse_two_scorers(scorers)
     toxicity = {
-        policy: read_table(Path("data/score_toxicity") / policy / "scores.parquet", [*KEY, "toxicity", "reason"], KEY)
+        policy: _sheet(Path("data/score_toxicity") / policy / "scores.parquet", KEY, ["toxicity", "reason"])
         for policy in policies
     }
     fluency = {
-        policy: read_table(Path("data/score_fluency") / policy / "perplexity.parquet", ["perplexity", "reason"])
+        policy: _sheet(Path("data/score_fluency") / policy / "perplexity.parquet", [], ["perplexity", "reason"])
         for policy in policies
     }
-    learning = ["language", "corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
+    texts = {policy: Path("data/generate") / policy / "continuations.parquet" for policy in (BASE, tuned[0])}
+    learning = ["corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
     return Study(
         params={name: values for name, values in raw.items() if name != "runtime"},
         base=BASE,
         policies={policy: str(path) for policy, path in policies.items()},
-        languages=read_table(TRANSFER / "languages.csv", ["language", "metric", "subset", "p_holm", "after_by_seed"]),
-        side_effects=read_table(TRANSFER / "side_effects.csv", ["effect", "language", "before", "after"]),
-        predictors=read_table(TRANSFER / "predictors.csv", ["measure", "layers", "method", "n", "estimate"]),
-        points=read_table(TRANSFER / "points.csv", ["language", "measure", "layers", "value", "emt_reduction"]),
-        layers=read_table(RETRIEVAL / "layers.csv", ["language", "layer", "measure", "value", "low", "high"]),
-        retrieval=read_table(RETRIEVAL / "languages.csv", ["language", "measure", "layer_mean", "best_layer", "best"]),
-        learning=read_table(Path("data/prepare_model/learning.csv"), learning, key=["language"]),
-        prompts=read_table(PROMPTS, [*KEY[:2], "text", "culture_specific"], KEY[:2]),
-        pairs=read_json(Path("data/prepare_pairs/drops.json")),
+        languages=_sheet(TRANSFER / "languages.csv", ["language", "metric", "subset"], ["p_holm", "after_by_seed"]),
+        side_effects=_sheet(TRANSFER / "side_effects.csv", ["effect", "language"], ["before", "after"]),
+        means=_object(TRANSFER / "summary.json")["side_effects"],
+        predictors=_sheet(TRANSFER / "predictors.csv", ["measure", "layers", "method"], ["n", "estimate"]),
+        points=_sheet(TRANSFER / "points.csv", ["language", "measure", "layers"], ["value", "emt_reduction"]),
+        layers=_sheet(RETRIEVAL / "layers.csv", ["language", "layer", "measure"], ["value", "low", "high"]),
+        retrieval=_sheet(RETRIEVAL / "languages.csv", ["language", "measure"], ["layer_mean", "best_layer", "best"]),
+        learning=_sheet(Path("data/prepare_model/learning.csv"), ["language"], learning),
+        prompts=_sheet(PROMPTS, KEY[:2], ["text", "culture_specific"]),
+        pairs=_object(Path("data/prepare_pairs/drops.json")),
         scorers=scorers,
         missing={
-            "toxicity score": {policy: _reasons(frame, "toxicity") for policy, frame in toxicity.items()},
-            "perplexity": {policy: _reasons(frame, "perplexity") for policy, frame in fluency.items()},
+            "toxicity score": {policy: _reasons(sheet, "toxicity") for policy, sheet in toxicity.items()},
+            "perplexity": {policy: _reasons(sheet, "perplexity") for policy, sheet in fluency.items()},
         },
-        runs={policy: read_json(Path("data/train_dpo") / seed / "run.json") for policy, seed in tuned.items()},
+        runs={policy: _object(folder / "run.json") for policy, folder in trained.items()},
         curves={
-            policy: read_table(Path("data/train_dpo") / seed / "curves.csv", ["step", "validation_loss"], ["step"])
-            for policy, seed in tuned.items()
+            policy: _sheet(folder / "curves.csv", ["step"], ["validation_loss"]) for policy, folder in trained.items()
         },
-        examples={policy: _continuations(policy, source, toxicity[policy]) for policy in (BASE, next(iter(tuned)))},
+        examples={policy: _continuations(path, source, toxicity[policy]) for policy, path in texts.items()},
+        continuations={policy: str(path) for policy, path in texts.items()},
     )
 
 
-def _refuse_two_scorers(scorers: dict[str, dict[str, Any]]) -> None:
+def _sheet(path: Path, key: list[str], columns: list[str]) -> Sheet:
+    return Sheet(path.as_posix(), tuple(key), read_table(path, [*key, *columns], key))
+
+
+def _object(path: Path) -> Record:
+    return record_of_json(path.as_posix(), read_json(path))
+
+
+def _refuse_two_scorers(scorers: Mapping[str, Record]) -> None:
     base = scorers[BASE]
     for policy, scorer in scorers.items():
         if any(scorer[key] != base[key] for key in ("id", "revision", "label")):
@@ -123,12 +139,13 @@ def _refuse_two_scorers(scorers: dict[str, dict[str, Any]]) -> None:
             )
 
 
-def _reasons(frame: pd.DataFrame, value: str) -> pd.Series:
+def _reasons(sheet: Sheet, value: str) -> Sheet:
     """Why rows have no value, null where they have one."""
-    return frame["reason"].fillna("no reason given").where(frame[value].isna())
+    reasons = sheet.frame["reason"].fillna("no reason given").where(sheet.frame[value].isna())
+    return Sheet(sheet.path, sheet.key, reasons.to_frame())
 
 
-def _continuations(policy: str, language: str, scores: pd.DataFrame) -> pd.DataFrame:
-    path = Path("data/generate") / policy / "continuations.parquet"
+def _continuations(path: Path, language: str, scores: Sheet) -> Sheet:
     texts = read_table(path, [*KEY, "text", "tokens"], KEY)
-    return texts[texts["language"] == language].merge(scores[[*KEY, "toxicity"]], on=KEY, validate="one_to_one")
+    frame = texts[texts["language"] == language].merge(scores.frame[[*KEY, "toxicity"]], on=KEY, validate="one_to_one")
+    return Sheet(scores.path, scores.key, frame)

@@ -29,7 +29,9 @@ HOW = {"output_dir", "logging_dir", "run_name", "report_to", "disable_tqdm"}
 class TrainDpo(BaseModel, frozen=True, extra="forbid"):
     """Seeds and recipe of DPO."""
 
-    seeds: list[int] = Field(min_length=1, description="one policy each; the paper has 5")
+    seeds: list[int] = Field(
+        description="one policy each; the paper has 5; none: the study judges policies from elsewhere"
+    )
     recipe: Recipe
 
 

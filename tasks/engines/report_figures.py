@@ -6,11 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tasks.engines.figures import PURPLE, SOFT, Curve, Pair, before_after, forest, scatter, small_multiples, training
-from tasks.science.report_tables import MEASURES, OTHERS, SHARES, by_language, correlations, effects, label, toxicity
-from tasks.science.verdicts import name_of
+from tasks.science.report_rows import OTHERS, correlations, effects, toxicity
+from tasks.science.report_tables import MEASURES, SHARES, label
+from tasks.science.sourced import Record, Sheet
+from tasks.science.wording import name_of
 
 
-def emt_figure(languages: pd.DataFrame, order: Sequence[str]) -> Figure:
+def emt_figure(languages: Sheet, order: Sequence[str]) -> Figure:
     """EMT before and after per language and of the mean over the others, with intervals and seeds."""
     emt = toxicity(languages, "emt")
     rows = [
@@ -27,14 +29,14 @@ def emt_figure(languages: pd.DataFrame, order: Sequence[str]) -> Figure:
     return before_after(rows, "expected maximum toxicity (EMT), 0 to 1", last_apart=True)
 
 
-def gain_figure(languages: pd.DataFrame, order: Sequence[str]) -> Figure:
+def gain_figure(languages: Sheet, order: Sequence[str]) -> Figure:
     """EMT before and after, small, to stand beside the side effects."""
     emt = toxicity(languages, "emt")
     return before_after([Pair(name, emt[name]["before"], emt[name]["after"]) for name in order], "EMT", width=3.3)
 
 
 def side_effect_figure(
-    side_effects: pd.DataFrame, effect: str, title: str, order: Sequence[str], tuned: Sequence[str]
+    side_effects: Sheet, effect: str, title: str, order: Sequence[str], tuned: Sequence[str]
 ) -> Figure:
     """One side effect before and after, with its policies; perplexity of continuations with its quartiles."""
     table = effects(side_effects, effect)
@@ -57,14 +59,14 @@ def side_effect_figure(
     return before_after(rows, title, width=3.3, is_share=effect in SHARES)
 
 
-def predictor_figure(points: pd.DataFrame, measure: str, title: str) -> Figure:
+def predictor_figure(points: Sheet, measure: str, title: str) -> Figure:
     """A measure at its best layer against the relative EMT reduction, a named point per language."""
-    chosen = points[(points["measure"] == measure) & (points["layers"] == "best")]
+    chosen = points.where(measure=measure, layers="best").frame
     names = [name_of(language) for language in chosen["language"]]
     return scatter(chosen["value"].tolist(), chosen["emt_reduction"].tolist(), names, title, "relative EMT reduction")
 
 
-def correlation_figure(predictors: pd.DataFrame) -> Figure:
+def correlation_figure(predictors: Sheet) -> Figure:
     """Pearson's r of every measure, at the best layer and averaged over layers, and of the control."""
     found = correlations(predictors)
     groups = {}
@@ -80,20 +82,18 @@ def correlation_figure(predictors: pd.DataFrame) -> Figure:
     )
 
 
-def layer_figure(
-    layers: pd.DataFrame, best_layer: Mapping[str, float], order: Sequence[str], chance: float | None
-) -> Figure:
+def layer_figure(layers: Sheet, best_layer: Mapping[str, float], order: Sequence[str], chance: float | None) -> Figure:
     """P@1 by layer, a panel per language."""
     curves = []
     for language in order:
-        rows = layers[(layers["measure"] == "p_at_1") & (layers["language"] == language)].sort_values("layer")
+        rows = layers.where(measure="p_at_1", language=language).frame.sort_values("layer")
         x, y, low, high = (rows[name].tolist() for name in ("layer", "value", "low", "high"))
         curves.append(Curve(label(language), x, y, low, high, marked=best_layer[language]))
     return small_multiples(curves, "layer", "P@1", chance)
 
 
 def training_figure(
-    curves: Mapping[str, pd.DataFrame], kept: Mapping[str, int], columns: Mapping[str, str], y_title: str
+    curves: Mapping[str, pd.DataFrame], kept: Mapping[str, float], columns: Mapping[str, str], y_title: str
 ) -> Figure:
     """Columns of the training curves by their names, a line per run, with the step that was kept."""
     groups = {}
@@ -103,10 +103,7 @@ def training_figure(
     return training(groups, y_title)
 
 
-def learning_figure(learning: pd.DataFrame) -> Figure:
-    """The base model's loss against the entropy floor, per language in the order given."""
-    rows = [
-        Pair(label(language), row["entropy_per_token"], row["loss_per_token"])
-        for language, row in by_language(learning).items()
-    ]
+def learning_figure(learning: Sequence[Record]) -> Figure:
+    """The base model's loss against the entropy floor, each language in the order given."""
+    rows = [Pair(label(row["language"]), row["entropy_per_token"], row["loss_per_token"]) for row in learning]
     return before_after(rows, "nats per token", names=("floor", "loss"), colours=(SOFT, PURPLE))

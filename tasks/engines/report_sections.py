@@ -1,54 +1,22 @@
-"""Composes the report's sections: sentences, figures and tables, in the order of the page."""
+"""Composes the report's results: sentences, figures and tables, in the order of the page."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
-import yaml
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from tasks.engines import report_figures as draw
-from tasks.engines.figures import to_svg
+from tasks.engines.report_blocks import Gallery, Section, table_block
 from tasks.engines.report_study import Study
-from tasks.science import record_tables, verdicts
 from tasks.science import report_tables as tables
-from tasks.science.examples import evenly_spaced, most_toxic, redact
-from tasks.science.report_tables import OTHERS, Table, by_language, column, effects, toxicity
-from tasks.science.verdicts import bracket, name_of, number, signed
+from tasks.science import verdicts
+from tasks.science.report_rows import OTHERS, by_language, column, effects, excess, toxicity
+from tasks.science.wording import Text, bracket, count, join, listing, name_of, say, signed
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page; each block says by its `kind` how the template sets it."""
-
-    name: str
-    title: str
-    sentences: list[str]
-    blocks: list[dict[str, Any]]
-
-
-@dataclass
-class Gallery:
-    """The figures put on the page so far, by name."""
-
-    figures: dict[str, Figure] = field(default_factory=dict)
-
-    def block(self, drawn: dict[str, tuple[Figure, str]], columns: str = "") -> dict[str, Any]:
-        """A block of figures with their captions, `columns` (two, three) beside each other where there is room."""
-        self.figures |= {name: figure for name, (figure, _) in drawn.items()}
-        drawings = [
-            {"svg": Markup(to_svg(figure, salt=name, description=caption)), "caption": caption}
-            for name, (figure, caption) in drawn.items()
-        ]
-        return {"kind": "figures", "columns": columns, "drawings": drawings}
-
-
-def lead(study: Study) -> list[str]:
+def lead(study: Study) -> list[str | Text]:
     """What was asked, of what."""
-    question = (
-        f"A language model was tuned with DPO on {name_of(study.source)} preference pairs alone, {_seeds(study)}. Did "
-        f"that make it less toxic in {len(study.others)} other languages, at what cost, and did bilingual sentence "
-        "retrieval foretell where?"
+    question = say(
+        _tuning(study),
+        count(study.languages.total(len(study.others))),
+        " other languages, at what cost, and did bilingual sentence retrieval foretell where?",
     )
     world = (
         "The model is that of a mini world: a small GPT-2 that the pipeline pretrains on pidgin it generates in "
@@ -64,49 +32,51 @@ def content_note(study: Study, show_text: bool) -> str:
     return f"Prompts and continuations contain insults, {degree}; on this page they are {shown}."
 
 
-def findings(study: Study) -> list[tuple[str, str]]:
+def findings(study: Study) -> list[tuple[str, Text]]:
     """The study's answers, each under what it answers."""
     confidence = study.confidence
     source, others = study.change(study.source), study.change(OTHERS)
     changes = {language: study.change(language) for language in study.others}
+    number = study.languages.total(len(changes))
     p_holm = column(toxicity(study.languages, "emt"), "p_holm")
     accuracy = study.association("p_at_1", "best")
     return [
         (name_of(study.source), verdicts.source_verdict(study.source, source, confidence)),
-        ("Other languages", verdicts.transfer_verdict(study.source, source, others, len(changes), confidence)),
+        ("Other languages", verdicts.transfer_verdict(study.source, source, others, number, confidence)),
         ("One by one", verdicts.significance_verdict(changes, p_holm, 1 - confidence)),
         ("Known beforehand?", verdicts.predictor_verdict("Best-layer P@1", accuracy, confidence)),
-        ("Cost", " ".join(_cost(study))),
+        ("Cost", join(" ", _cost(study))),
     ]
 
 
 def languages(study: Study, gallery: Gallery) -> Section:
     """Toxicity before and after, per language."""
-    sentences = [
+    sentences: list[str | Text] = [
         "EMT is the mean over prompts of the highest toxicity among the continuations of a prompt, ToxProb the share "
         "of prompts with a toxic continuation, AvgTox the mean over continuations.",
-        f"Intervals are a bootstrap over prompts and seeds; {_seeds(study)} they "
+        f"Intervals are a bootstrap over prompts and {study.replicates}; {study.with_replicates} they "
         f"{'leave out' if len(study.tuned) == 1 else 'understate'} the variation between training runs.",
     ]
     specific = toxicity(study.languages, "emt", "culture_specific")
     if OTHERS in specific:
         source, change = study.change(study.source), study.change(OTHERS, "culture_specific")
-        verdict = verdicts.transfer_verdict(study.source, source, change, len(study.others), study.confidence)
-        count = specific[OTHERS]["prompts"]
-        sentences.append(f"On the {count} prompts that only one language has, apart from all else here: {verdict}")
+        number, prompts = study.languages.total(len(study.others)), count(specific[OTHERS]["prompts"])
+        verdict = verdicts.transfer_verdict(study.source, source, change, number, study.confidence)
+        which = say("On the ", prompts, " prompts that only one language has, apart from all else here: ")
+        sentences.append(say(which, verdict))
     caption = (
         f"EMT per language before and after tuning with {study.confidence:.0%} intervals, sorted by change, black "
-        "ticks the single seeds; overlapping intervals do not mean no change, since prompts are paired (see the "
-        "table)."
+        f"ticks the single {study.replicates}; overlapping intervals do not mean no change, since prompts are paired "
+        "(see the table)."
     )
     figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order), caption)})
-    table = tables.toxicity_table(study.languages, study.order, study.confidence)
-    return Section("languages", "Every language", sentences, [figure, _table(table)])
+    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates)
+    return Section("languages", "Every language", sentences, [figure, table_block(table)])
 
 
 def predictors(study: Study, gallery: Gallery) -> Section:
     """Whether retrieval, measured before tuning, foretold the reduction."""
-    drawn = {}
+    drawn: dict[str, tuple[Figure, str | Text]] = {}
     for measure, title, warning in (
         ("p_at_1", "P@1 at the best layer, before tuning", "the line is no law, and what it shows is no cause"),
         (
@@ -117,59 +87,69 @@ def predictors(study: Study, gallery: Gallery) -> Section:
         ),
     ):
         found = study.association(measure, "best")
-        caption = (
-            f"Each language but {name_of(study.source)}, with the least-squares line (r = {signed(found.estimate, 2)} "
-            f"{bracket(found.low, found.high, 2)}, n = {found.n}); {warning}."
+        caption = say(
+            f"Each language but {name_of(study.source)}, with the least-squares line (r = ",
+            signed(found.estimate, 2),
+            " ",
+            bracket(found.low, found.high, 2),
+            ", n = ",
+            count(found.n),
+            f"); {warning}.",
         )
         drawn[f"predictor-{measure.replace('_', '-')}"] = (draw.predictor_figure(study.points, measure, title), caption)
-    caption = (
+    about_all = (
         f"Correlation of every measure with the relative EMT reduction and its {study.confidence:.0%} bootstrap "
         "interval over languages; the measures come from the same embeddings, so they are not independent evidence."
     )
-    forest = {"correlations": (draw.correlation_figure(study.predictors), caption)}
+    forest = {"correlations": (draw.correlation_figure(study.predictors), about_all)}
     partial = study.association("p_at_1", "best", "pearson_given_log_corpus_share")
     share = study.association("log_corpus_share", "").estimate
     cosine = study.association("mean_cosine", "best")
-    sentences = [
+    sentences: list[str | Text] = [
         "P@1 is the share of sentences whose nearest neighbour in the other language is their translation, in the "
         "base model before any tuning; what it foretells is among the findings above.",
         verdicts.control_verdict("best-layer P@1", partial.estimate, partial.low, partial.high, share),
         verdicts.predictor_verdict("Best-layer mean cosine", cosine, study.confidence),
     ]
-    table = _table(tables.predictor_table(study.predictors))
+    table = table_block(tables.predictor_table(study.predictors))
     blocks = [gallery.block(drawn, "two"), gallery.block(forest), table]
     return Section("predictors", "Could one have known?", sentences, blocks)
 
 
 def layers(study: Study, gallery: Gallery) -> Section:
     """Retrieval by layer of the base model."""
-    accuracy = by_language(study.retrieval[study.retrieval["measure"] == "p_at_1"])
+    accuracy = by_language(study.retrieval.where(measure="p_at_1"))
     best = column(accuracy, "best")
     order = sorted(best, key=lambda language: (-best[language], language))
-    sentences = study.params["prepare_parallel"].get("sentences")
-    chance = 1 / sentences if sentences else None
+    candidates = study.params["prepare_parallel"].get("sentences")
+    chance = 1 / candidates if candidates else None
     caption = (
         f"P@1, mean of both directions with {name_of(study.source)}, by layer of the base model (0: the embeddings) "
         "with intervals over sentences, the dot at the layer that is best for the other "
         f"languages{', the dashed line at chance' if chance else ''}; it does not show what a layer is used for."
     )
     figure = draw.layer_figure(study.layers, column(accuracy, "best_layer"), order, chance)
-    blocks = [gallery.block({"layers": (figure, caption)}), _table(tables.retrieval_table(study.retrieval, order))]
+    blocks = [gallery.block({"layers": (figure, caption)}), table_block(tables.retrieval_table(study.retrieval, order))]
     return Section("layers", "Retrieval, layer by layer", [], blocks)
 
 
 def training(study: Study, gallery: Gallery) -> Section:
     """What DPO did on the validation pairs."""
-    names = {policy: f"seed {record['seed']}" for policy, record in study.runs.items()}
-    kept = {names[policy]: int(record["best_step"]) for policy, record in study.runs.items()}
-    curves = {names[policy]: frame for policy, frame in study.curves.items()}
-    sentences = []
+    names = {policy: f"seed {record['seed']:.0f}" for policy, record in study.runs.items()}
+    kept = {names[policy]: float(record["best_step"]) for policy, record in study.runs.items()}
+    curves = {names[policy]: sheet.frame for policy, sheet in study.curves.items()}
+    sentences: list[str | Text] = []
     for policy, record in study.runs.items():
-        name, loss = names[policy], record["validation_loss"]
-        reward = curves[name].set_index("step")["validation_reward_chosen"].to_dict()[kept[name]]
-        steps = kept[name], int(record["last_step"])
-        sentences.append(verdicts.training_verdict(name.capitalize(), loss["before"], loss["best"], *steps, reward))
-    drawn = {}
+        loss, steps = record["validation_loss"], (record["best_step"], record["last_step"])
+        reward = {row["step"]: row["validation_reward_chosen"] for row in study.curves[policy].rows()}[steps[0]]
+        name = names[policy].capitalize()
+        sentences.append(verdicts.training_verdict(name, loss["before"], loss["best"], *steps, reward))
+    if study.from_elsewhere:
+        where = listing([f"{policy} ({study.policies[policy]})" for policy in study.from_elsewhere])
+        sentences.append(say("Not trained in this study, which has no record of how they were: ", where, "."))
+    if not study.runs:
+        return Section("training", "Training", sentences, [])
+    drawn: dict[str, tuple[Figure, str | Text]] = {}
     for name, columns, title, what in (
         ("loss", {"": "loss"}, "DPO loss, nats", "DPO loss"),
         ("margin", {"": "reward_margin"}, "reward margin", "Mean reward of the chosen minus that of the rejected text"),
@@ -193,7 +173,7 @@ def training(study: Study, gallery: Gallery) -> Section:
 def side_effects(study: Study, gallery: Gallery) -> Section:
     """Fluency, retention, diversity and language, beside the gain."""
     gain = draw.gain_figure(study.languages, study.order)
-    drawn = {"gain": (gain, "The gain, for comparison; its intervals are above.")}
+    drawn: dict[str, tuple[Figure, str | Text]] = {"gain": (gain, "The gain, for comparison; its intervals are above.")}
     for effect, title, caption in (
         ("perplexity_median", "perplexity of continuations", "Median and quartiles under the base model."),
         (
@@ -213,95 +193,40 @@ def side_effects(study: Study, gallery: Gallery) -> Section:
     ):
         figure = draw.side_effect_figure(study.side_effects, effect, title, study.order, study.tuned)
         drawn[effect.replace("_", "-")] = (figure, caption)
-    order = "Languages are in the order of their EMT reduction, the largest on top; black ticks are seeds."
-    blocks = [gallery.block(drawn, "three"), _table(tables.side_effect_table(study.side_effects, study.order))]
+    order = (
+        f"Languages are in the order of their EMT reduction, the largest on top; black ticks are {study.replicates}."
+    )
+    blocks = [
+        gallery.block(drawn, "three"),
+        table_block(tables.side_effect_table(study.side_effects, study.means, study.order)),
+    ]
     return Section("side-effects", "Side effects", [*_cost(study), order], blocks)
 
 
 def base_model(study: Study, gallery: Gallery) -> Section:
     """How well the base model learned each language."""
-    learning = study.learning.assign(excess=study.learning["loss_per_token"] - study.learning["entropy_per_token"])
-    learning = learning.sort_values("excess", kind="stable")
+    learning = sorted(study.learning.rows(), key=excess)
     caption = (
         "Validation loss of the base model against the entropy of the process that made its corpus, sorted by the "
         "gap, which is what the model did not learn; losses do not compare languages, since their tokens differ."
     )
     figure = gallery.block({"learning": (draw.learning_figure(learning), caption)})
-    sentence = verdicts.learning_verdict(column(by_language(learning), "excess"))
-    return Section("base-model", "The base model", [sentence], [figure, _table(tables.learning_table(learning))])
+    sentence = verdicts.learning_verdict({row["language"]: excess(row) for row in learning})
+    return Section("base-model", "The base model", [sentence], [figure, table_block(tables.learning_table(learning))])
 
 
-def missing(study: Study, asked: list[str]) -> Section:
-    """What was dropped, has no score, or was asked for and is not there."""
-    absent = [name_of(language) for language in asked if language not in study.order]
-    left_out = len(study.others) - study.association("p_at_1", "best").n
-    sentences = [
-        f"Languages in params.yaml without a measurement: {verdicts.listing(absent)}.",
-        f"Languages left out of the predictors because nothing toxic came from the base model: {left_out}.",
-    ]
-    drops = record_tables.drop_table(study.pairs, study.missing)
-    scored = {policy: scorer["coverage"] for policy, scorer in study.scorers.items()}
-    coverage = record_tables.coverage_table(study.prompts, scored, study.side_effects, study.base)
-    return Section("missing", "Dropped and missing", sentences, [_table(drops, "words"), _table(coverage)])
+def _tuning(study: Study) -> str:
+    """How the model became another, up to the question whether that made it less toxic."""
+    source, size = name_of(study.source), study.with_replicates
+    if not study.from_elsewhere:
+        pairs = f"{source} preference pairs alone"
+        return f"A language model was tuned with DPO on {pairs}, {size}. Did that make it less toxic in "
+    names = str(listing(study.from_elsewhere))
+    judged = f"A language model is judged before and after tuning, {size}; this study did not train {names}"
+    return f"{judged}. Did tuning make it less toxic in {source} and in "
 
 
-def examples(study: Study, count: int, show_text: bool) -> Section:
-    """Prompts of the source language with their most toxic continuation before and after."""
-    chosen = study.prompts[(study.prompts["language"] == study.source) & ~study.prompts["culture_specific"]]
-    prompts = dict(sorted(zip(chosen["prompt_id"], chosen["text"], strict=True)))
-    sides = {"before": study.base, "after": study.tuned[0]}
-    rows = {when: most_toxic(study.examples[policy]).to_dict("index") for when, policy in sides.items()}
-    show = str if show_text else redact
-    blocks: list[dict[str, Any]] = [
-        {
-            "kind": "example",
-            "prompt_id": prompt_id,
-            "language": study.source,
-            "look": "" if show_text else "redacted",
-            "prompt": show(prompts[prompt_id]),
-            "sides": [
-                {
-                    "when": when,
-                    "policy": policy,
-                    "score": number(rows[when][prompt_id]["toxicity"], 2),
-                    "tokens": len(rows[when][prompt_id]["tokens"]),
-                    "text": show(rows[when][prompt_id]["text"].strip()),
-                }
-                for when, policy in sides.items()
-            ],
-        }
-        for prompt_id in evenly_spaced(list(prompts), count)
-    ]
-    rule = (
-        f"{len(blocks)} {name_of(study.source)} prompts, evenly spaced in the order of their ids and so not chosen by "
-        "result, each with the most toxic of its continuations, which is what EMT averages."
-    )
-    redacted = "" if show_text else " Every letter is replaced by a block."
-    return Section("examples", "Examples", [rule + redacted], blocks)
-
-
-def provenance(study: Study) -> Section:
-    """Where the numbers come from."""
-    sentences = [
-        "The numbers come from metrics/measure_transfer/*.csv and metrics/measure_retrieval/*.csv; dvc.lock at the "
-        "git commit that holds them says which code, data and parameters made them.",
-        Markup(
-            "This page is itself an output of the pipeline, so it cannot name that commit: "
-            "<code>git log -1 -- dvc.lock</code> does."
-        ),
-    ]
-    table = record_tables.provenance_table(study.scorers[study.base], study.policies, study.runs)
-    summary = "All parameters of the study (params.yaml without runtime, which changes no result)"
-    text = yaml.safe_dump(dict(study.params), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-    blocks = [_table(table, "words"), {"kind": "pre", "summary": summary, "text": text}]
-    return Section("provenance", "Provenance", sentences, blocks)
-
-
-def _seeds(study: Study) -> str:
-    return "with one seed" if len(study.tuned) == 1 else f"with {len(study.tuned)} seeds"
-
-
-def _cost(study: Study) -> list[str]:
+def _cost(study: Study) -> list[Text]:
     civil, kept, empty = (
         effects(study.side_effects, effect) for effect in ("civil_perplexity", "language_consistent", "empty")
     )
@@ -310,7 +235,3 @@ def _cost(study: Study) -> list[str]:
         verdicts.language_verdict(column(kept, "before"), column(kept, "after")),
         verdicts.empty_verdict(column(empty, "before"), column(empty, "after")),
     ]
-
-
-def _table(table: Table, kind: str = "table") -> dict[str, Any]:
-    return {"kind": kind, "table": table}

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import pandas as pd
-
-from tasks.science.report_tables import OTHERS, column, correlations, toxicity
+from tasks.science.report_rows import OTHERS, column, correlations, toxicity
+from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
 
 
@@ -20,6 +19,7 @@ class Study:
         policies: Where each policy lies, by name.
         languages: metrics/measure_transfer/languages.csv.
         side_effects: metrics/measure_transfer/side_effects.csv.
+        means: Of the side effects, from metrics/measure_transfer/summary.json.
         predictors: metrics/measure_transfer/predictors.csv.
         points: metrics/measure_transfer/points.csv.
         layers: metrics/measure_retrieval/layers.csv.
@@ -28,29 +28,32 @@ class Study:
         prompts: data/prepare_prompts/prompts.parquet.
         pairs: data/prepare_pairs/drops.json.
         scorers: data/score_toxicity/<policy>/scorer.json.
-        missing: Per kind of score and policy, why each continuation has none; null where it has one.
-        runs: data/train_dpo/<seed>/run.json of each tuned policy.
-        curves: data/train_dpo/<seed>/curves.csv of each tuned policy.
-        examples: Per policy, the source language's continuations with their toxicity.
+        missing: Per kind of score and policy, a `reason` why each continuation has none; null where it has one.
+        runs: data/train_dpo/<seed>/run.json of each policy that this study trained.
+        curves: data/train_dpo/<seed>/curves.csv of the same.
+        examples: Per policy, the source language's continuations with their toxicity, keyed as its scores.parquet.
+        continuations: Where those continuations lie.
     """
 
     params: Mapping[str, Any]
     base: str
     policies: Mapping[str, str]
-    languages: pd.DataFrame
-    side_effects: pd.DataFrame
-    predictors: pd.DataFrame
-    points: pd.DataFrame
-    layers: pd.DataFrame
-    retrieval: pd.DataFrame
-    learning: pd.DataFrame
-    prompts: pd.DataFrame
-    pairs: Mapping[str, int]
-    scorers: Mapping[str, Mapping[str, Any]]
-    missing: Mapping[str, Mapping[str, pd.Series]]
-    runs: Mapping[str, Mapping[str, Any]]
-    curves: Mapping[str, pd.DataFrame]
-    examples: Mapping[str, pd.DataFrame]
+    languages: Sheet
+    side_effects: Sheet
+    means: Record
+    predictors: Sheet
+    points: Sheet
+    layers: Sheet
+    retrieval: Sheet
+    learning: Sheet
+    prompts: Sheet
+    pairs: Record
+    scorers: Mapping[str, Record]
+    missing: Mapping[str, Mapping[str, Sheet]]
+    runs: Mapping[str, Record]
+    curves: Mapping[str, Sheet]
+    examples: Mapping[str, Sheet]
+    continuations: Mapping[str, str]
 
     @property
     def source(self) -> str:
@@ -73,6 +76,22 @@ class Study:
         return [policy for policy in self.policies if policy != self.base]
 
     @property
+    def from_elsewhere(self) -> list[str]:
+        """Tuned policies that this study evaluates and did not train."""
+        return [policy for policy in self.tuned if policy not in self.runs]
+
+    @property
+    def replicates(self) -> str:
+        """What the tuned policies are called together: seeds, if they differ in nothing else."""
+        return "policies" if self.from_elsewhere else "seeds"
+
+    @property
+    def with_replicates(self) -> str:
+        """With how many of them."""
+        one = "policy" if self.from_elsewhere else "seed"
+        return f"with one {one}" if len(self.tuned) == 1 else f"with {len(self.tuned)} {self.replicates}"
+
+    @property
     def order(self) -> list[str]:
         """Languages from the largest EMT reduction to the smallest."""
         changes = column(toxicity(self.languages, "emt"), "change")
@@ -86,7 +105,7 @@ class Study:
     def change(self, language: str, subset: str = "aligned") -> Change:
         """What tuning did to EMT in a language, or to the mean of the others."""
         row = toxicity(self.languages, "emt", subset)[language]
-        return Change(**{field.name: float(row[field.name]) for field in fields(Change)})
+        return Change(**{field.name: row[field.name] for field in fields(Change)})
 
     def association(self, measure: str, layers: str, method: str = "pearson") -> Association:
         """How a measure correlates with the relative EMT reduction, and what it predicts."""
@@ -94,6 +113,6 @@ class Study:
         if row is None:
             raise ValueError(f"metrics/measure_transfer/predictors.csv: no row of {measure} {layers} {method}")
         names = ("estimate", "low", "high", "p_value", "loo_error", "loo_error_of_mean")
-        numbers = {name: float(row[name]) for name in names}
+        numbers = {name: row[name] for name in names}
         note = row.get("note")
-        return Association(n=int(row["n"]), **numbers, note=note if isinstance(note, str) else "")
+        return Association(n=row["n"], **numbers, note=note if isinstance(note, str) else "")

@@ -2,25 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
-import pandas as pd
+from tasks.science.report_rows import effects
+from tasks.science.report_tables import Table, label
+from tasks.science.sourced import Record, Sheet
+from tasks.science.wording import Text, cite, count, join, number, percent, say
 
-from tasks.science.report_tables import Table, by_language, effects, label
-from tasks.science.verdicts import number, percent
 
-
-def coverage_table(
-    prompts: pd.DataFrame, coverage: Mapping[str, Mapping[str, float]], side_effects: pd.DataFrame, base: str
-) -> Table:
+def coverage_table(prompts: Sheet, scorers: Mapping[str, Record], side_effects: Sheet, base: str) -> Table:
     """Prompts, scored share and continuations without perplexity per language."""
-    counts = prompts.groupby("language")["culture_specific"].agg(["size", "sum"]).reset_index()
+    specific = prompts.frame.groupby("language")["culture_specific"].agg(["size", "sum"])
     dropped = effects(side_effects, "perplexity_dropped")
+    coverage = {policy: scorer["coverage"] for policy, scorer in scorers.items()}
     tuned = [values for policy, values in coverage.items() if policy != base]
-    rows = []
-    for language, count in by_language(counts).items():
+    rows: list[list[str | Text]] = []
+    for language, size, own in specific.itertuples():
         lowest = min((values.get(language, math.nan) for values in tuned), default=math.nan)
-        cells = [f"{count['size'] - count['sum']}", f"{count['sum']}"]
+        cells = [count(prompts.total(size - own)), count(prompts.total(own))]
         cells += [percent(coverage[base].get(language, math.nan), 1), percent(lowest, 1)]
         cells += [number(dropped[language][when], 0) for when in ("before", "after")]
         rows.append([label(language), *cells])
@@ -34,24 +32,25 @@ def coverage_table(
     )
 
 
-def drop_table(pairs: Mapping[str, int], reasons: Mapping[str, Mapping[str, pd.Series]]) -> Table:
+def drop_table(pairs: Record, reasons: Mapping[str, Mapping[str, Sheet]]) -> Table:
     """What became of the preference pairs, and which continuations have no value, why.
 
     Args:
         pairs: Count by what happened.
-        reasons: Per kind of value and policy, a reason for each continuation, null where it has the value.
+        reasons: Per kind of value and policy, a `reason` for each continuation, null where it has the value.
     """
-    rows = [["preference pairs", what.replace("_", " "), f"{count:,}", ""] for what, count in pairs.items()]
+    rows: list[list[str | Text]] = [
+        ["preference pairs", what.replace("_", " "), count(pairs[what]), ""] for what in pairs
+    ]
     for value, policies in reasons.items():
-        for policy, given in policies.items():
-            who, total = f"continuations of {policy}", f"{len(given):,}"
-            counts = given.value_counts().sort_index().to_dict()
-            for reason, count in counts.items():
-                rows.append(
-                    [who, f"no {value}: {reason}", f"{count:,}", f"{percent(count / len(given), 1)} of {total}"]
-                )
-            if not counts:
-                rows.append([who, f"all have a {value}", total, ""])
+        for policy, sheet in policies.items():
+            who, total = f"continuations of {policy}", sheet.total(len(sheet.frame))
+            numbers = sheet.frame["reason"].value_counts().sort_index().to_dict()
+            for reason, times in numbers.items():
+                share = say(percent(sheet.total(times / total), 1), " of ", count(total))
+                rows.append([who, f"no {value}: {reason}", count(sheet.total(times)), share])
+            if not numbers:
+                rows.append([who, f"all have a {value}", count(total), ""])
     return Table(
         "What was read, dropped and kept, with the reasons; a reason without a row did not occur, and what a step "
         "never saw is not counted.",
@@ -60,22 +59,27 @@ def drop_table(pairs: Mapping[str, int], reasons: Mapping[str, Mapping[str, pd.S
     )
 
 
-def provenance_table(
-    scorer: Mapping[str, Any], paths: Mapping[str, str], runs: Mapping[str, Mapping[str, Any]]
-) -> Table:
+def provenance_table(scorer: Record, paths: Mapping[str, str], runs: Mapping[str, Record], base: str) -> Table:
     """The scorer, and where each policy lies and what trained it."""
-    rows = [["toxicity scorer", f"{scorer['id']}, revision {scorer['revision']}, label “{scorer['label']}”"]]
+    revision = cite(scorer["revision"], scorer.key("revision"))
+    rows: list[list[str | Text]] = [
+        ["toxicity scorer", say(f"{scorer['id']}, revision ", revision, f", label “{scorer['label']}”")]
+    ]
     for policy, path in paths.items():
         if policy not in runs:
-            rows.append([policy, path])
+            rows.append([policy, path if policy == base else f"{path}: not trained in this study"])
             continue
         record = runs[policy]
-        versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        pairs = " and ".join(f"{count:,} {split}" for split, count in record["pairs"].items())
-        rows.append([policy, f"{path}: seed {record['seed']}, {pairs} pairs, on {record['device']}; {versions}"])
+        pairs = join(" and ", [say(count(number), f" {split}") for split, number in record["pairs"].items()])
+        versions = [
+            say(f"{name} ", cite(version, record["versions"].key(name))) for name, version in record["versions"].items()
+        ]
+        device = cite(record["device"], record.key("device"))
+        trained = say(": seed ", count(record["seed"]), ", ", pairs, " pairs, on ", device, "; ", join(", ", versions))
+        rows.append([policy, say(path, trained)])
     return Table(
-        "Who was judged and by whom, and with which versions the policies were trained; the digests are in dvc.lock, "
-        "not here.",
+        f"Who was judged and by whom{', and with which versions the policies were trained' if runs else ''}; the "
+        "digests are in dvc.lock, not here.",
         ["", "identity"],
         rows,
     )

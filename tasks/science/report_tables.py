@@ -1,26 +1,28 @@
 """Lays out the report's tables: measurements in, text cells out."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from tasks.science.verdicts import (
+from tasks.science.report_rows import OTHERS, Rows, by_language, column, correlations, effects, excess, toxicity
+from tasks.science.sourced import Record, Sheet, derived
+from tasks.science.wording import (
     MISSING,
+    Text,
     bracket,
+    count,
     name_of,
     number,
     p_value,
     percent,
+    say,
     signed,
     signed_percent,
 )
 
 TOXICITY = ("emt", "toxprob", "avgtox")
-OTHERS = "others"  # the row of the mean over every language but the source
 PAPER = {  # Li, Yong & Bach 2024, Table 2, mGPT: before, after
     "emt": (0.502, 0.157),
     "toxprob": (0.468, 0.039),
@@ -49,9 +51,8 @@ SHARES = {
     "cut_off": "Cut off",
 }
 PERPLEXITIES = ("perplexity_lower_quartile", "perplexity_median", "perplexity_upper_quartile")
-
-
-Rows = dict[str, dict[Hashable, Any]]  # by language
+DIVERSITY = ("distinct_1", "distinct_2", "distinct_3", "self_bleu")
+EFFECTS = (*PERPLEXITIES, "civil_perplexity", *DIVERSITY, *SHARES)
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class Table:
         apart: How many of the last rows are means, set apart.
     """
 
-    caption: str
+    caption: str | Text
     header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Text]]
     groups: Sequence[tuple[str, int]] = ()
     apart: int = 0
 
@@ -78,35 +79,14 @@ def label(language: str) -> str:
     return f"{language} {name_of(language)}" if name_of(language) != language else language
 
 
-def by_language(frame: pd.DataFrame) -> Rows:
-    """The rows of a table that has one per language, as plain values."""
-    return {str(row["language"]): row for row in frame.to_dict("records")}
+def headline_table(languages: Sheet, means_of_effects: Record) -> Table:
+    """Means over all languages beside the paper's.
 
-
-def effects(side_effects: pd.DataFrame, effect: str) -> Rows:
-    """One side effect by language: before, after, change, relative_change and the value of each policy."""
-    return by_language(side_effects[side_effects["effect"] == effect])
-
-
-def toxicity(languages: pd.DataFrame, metric: str, subset: str = "aligned") -> Rows:
-    """One toxicity metric by language, and of the mean over the others."""
-    return by_language(languages[(languages["metric"] == metric) & (languages["subset"] == subset)])
-
-
-def column(rows: Rows, name: str) -> dict[str, float]:
-    """One value of every language."""
-    return {language: float(row[name]) for language, row in rows.items()}
-
-
-def correlations(predictors: pd.DataFrame) -> dict[tuple[str, str, str], dict[Hashable, Any]]:
-    """Rows of the predictors by measure, layers and method."""
-    rows = predictors.fillna({"layers": ""}).to_dict("records")
-    return {(row["measure"], row["layers"], row["method"]): row for row in rows}
-
-
-def headline_table(languages: pd.DataFrame, side_effects: pd.DataFrame) -> Table:
-    """Means over all languages beside the paper's."""
-    rows = []
+    Args:
+        languages: Toxicity by language.
+        means_of_effects: Of the side effects, before and after.
+    """
+    rows: list[list[str | Text]] = []
     titles = {
         "emt": "EMT",
         "toxprob": "ToxProb",
@@ -117,46 +97,60 @@ def headline_table(languages: pd.DataFrame, side_effects: pd.DataFrame) -> Table
         "distinct_3": "Distinct-3",
     }
     for name, title in titles.items():
-        table = toxicity(languages, name) if name in TOXICITY else effects(side_effects, name)
-        means = [
-            float(np.mean([row[when] for who, row in table.items() if who != OTHERS])) for when in ("before", "after")
-        ]
+        if name in TOXICITY:
+            means = [_mean_over_all(toxicity(languages, name), when) for when in ("before", "after")]
+        else:
+            means = [means_of_effects[name][when] for when in ("before", "after")]
         rows.append([title, *[_in_unit(name, value) for value in (*means, *PAPER[name])]])
-    count = len(toxicity(languages, "emt").keys() - {OTHERS})
+    emt = column(toxicity(languages, "emt"), "before")
     return Table(
-        f"Means over all {count} languages, the source included and each counting alike (perplexity: of their "
-        "medians), beside mGPT in the paper (Li, Yong & Bach 2024, Table 2; *another model, another scorer: for "
-        "orientation only), so the two sides cannot be compared.",
+        say(
+            "Means over all ",
+            count(derived(len(emt.keys() - {OTHERS}), *emt.values())),
+            " languages, the source included and each counting alike (perplexity: of their medians), beside mGPT in "
+            "the paper (Li, Yong & Bach 2024, Table 2; *another model, another scorer: for orientation only), so the "
+            "two sides cannot be compared.",
+        ),
         ["", "before", "after", "before", "after"],
         rows,
         [("", 1), ("this study", 2), ("mGPT in the paper*", 2)],
     )
 
 
-def _in_unit(name: str, value: float) -> str:
+def _mean_over_all(rows: Rows, name: str) -> float:
+    values = [value for language, value in column(rows, name).items() if language != OTHERS]
+    return derived(float(np.mean(values)), *values)
+
+
+def _in_unit(name: str, value: float) -> Text:
     return percent(value, 1) if name == "toxprob" else number(value, 2 if name == "perplexity_median" else 3)
 
 
-def toxicity_table(languages: pd.DataFrame, order: Sequence[str], confidence: float) -> Table:
-    """Every toxicity metric per language, and of the mean over the others."""
+def toxicity_table(languages: Sheet, order: Sequence[str], confidence: float, runs: str) -> Table:
+    """Every toxicity metric per language, and of the mean over the others; `runs` is what the policies are called."""
     metrics = {name: toxicity(languages, name) for name in TOXICITY}
-    rows = []
+    rows: list[list[str | Text]] = []
     for language in [*order, OTHERS]:
-        cells = [label(language) if language != OTHERS else "mean of the others"]
+        cells: list[str | Text] = [label(language) if language != OTHERS else "mean of the others"]
         for name, table in metrics.items():
             row = table[language]
-            scale, digits, unit = (100, 0, "%") if name == "toxprob" else (1, 3, "")
-            change, low, high = (scale * row[key] for key in ("change", "change_low", "change_high"))
-            cells += [number(scale * row[when], digits) + unit for when in ("before", "after")]
-            cells += [f"{signed(change, digits)} {bracket(low, high, digits)}"]
+            scale, digits = (100, 0) if name == "toxprob" else (1, 3)
+            shown = percent if name == "toxprob" else number
+            cells += [shown(row[when]) for when in ("before", "after")]
+            interval = bracket(row["change_low"], row["change_high"], digits, scale)
+            cells += [say(signed(row["change"], digits, scale), " ", interval)]
             cells += [signed_percent(row["relative_change"]), p_value(row["p_holm"])]
             cells += [p_value(row["p_mcnemar"])] if name == "toxprob" else []
         rows.append(cells)
     common = ["before", "after", "change", "relative", "Holm p"]
     return Table(
-        f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage points), "
-        f"Holm-adjusted p of the sign-flip test over the {len(order)} languages, and for ToxProb the largest exact "
-        "McNemar p of the seeds, unadjusted; it does not say how toxicity reads to a person.",
+        say(
+            f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage "
+            "points), Holm-adjusted p of the sign-flip test over the ",
+            count(languages.total(len(order))),
+            f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted; it does not say how "
+            "toxicity reads to a person.",
+        ),
         ["", *common, *common, "McNemar p", *common],
         rows,
         [("", 1), ("EMT", 5), ("ToxProb", 6), ("AvgTox", 5)],
@@ -164,29 +158,28 @@ def toxicity_table(languages: pd.DataFrame, order: Sequence[str], confidence: fl
     )
 
 
-def predictor_table(predictors: pd.DataFrame) -> Table:
+def predictor_table(predictors: Sheet) -> Table:
     """Every measure's correlation with the relative reduction, and its error on left-out languages."""
     found = correlations(predictors)
-    rows = []
-    for (measure, layers, method), row in found.items():
-        if method != "pearson":
-            continue
+    measures = list(MEASURES)
+    shown = [(measure, layers) for measure, layers, method in found if method == "pearson"]
+    rows: list[list[str | Text]] = []
+    for measure, layers in sorted(shown, key=lambda one: (one[1] == "", one[1], measures.index(one[0]))):
+        row = found[measure, layers, "pearson"]
         partial = found.get((measure, layers, "pearson_given_log_corpus_share"))
         rows.append(
             [
                 MEASURES[measure],
                 LAYERS.get(layers, ""),
-                f"{row['n']:.0f}",
+                count(row["n"]),
                 _estimate(row),
                 p_value(row["p_value"]),
                 signed(found[measure, layers, "spearman"]["estimate"], 2),
                 _estimate(partial) if partial else "",
-                number(100 * row["loo_error"], 1),
-                number(100 * row["loo_error_of_mean"], 1),
+                number(row["loo_error"], 1, scale=100),
+                number(row["loo_error_of_mean"], 1, scale=100),
             ]
         )
-    places = list(MEASURES.values())
-    rows.sort(key=lambda cells: (cells[1] == "", cells[1], places.index(cells[0])))
     return Table(
         "Correlation of each measure, known before tuning, with the relative EMT reduction over the languages but "
         "the source, and the mean absolute error of predicting a left-out language, in percentage points; p is not "
@@ -197,20 +190,20 @@ def predictor_table(predictors: pd.DataFrame) -> Table:
     )
 
 
-def _estimate(row: Mapping[Hashable, Any]) -> str:
+def _estimate(row: Record) -> Text:
     if not math.isfinite(row["estimate"]):
-        return MISSING
-    return f"{signed(row['estimate'], 2)} {bracket(row['low'], row['high'], 2)}"
+        return say(MISSING)
+    return say(signed(row["estimate"], 2), " ", bracket(row["low"], row["high"], 2))
 
 
-def retrieval_table(retrieval: pd.DataFrame, order: Sequence[str]) -> Table:
+def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
     """P@1 and mean cosine per language, at the best layer and over layers."""
-    accuracy, cosine = (by_language(retrieval[retrieval["measure"] == name]) for name in ("p_at_1", "mean_cosine"))
-    rows = []
+    accuracy, cosine = (by_language(retrieval.where(measure=name)) for name in ("p_at_1", "mean_cosine"))
+    rows: list[list[str | Text]] = []
     for language in order:
         hits, angle = accuracy[language], cosine[language]
-        cells = [percent(hits["best"], 1), f"{hits['best_layer']:.0f}", percent(hits["layer_mean"], 1)]
-        cells += [number(angle["best"]), f"{angle['best_layer']:.0f}", number(angle["layer_mean"])]
+        cells = [percent(hits["best"], 1), count(hits["best_layer"]), percent(hits["layer_mean"], 1)]
+        cells += [number(angle["best"]), count(angle["best_layer"]), number(angle["layer_mean"])]
         rows.append([label(language), *cells])
     columns = ["best layer", "number", "mean of layers"]
     return Table(
@@ -222,27 +215,30 @@ def retrieval_table(retrieval: pd.DataFrame, order: Sequence[str]) -> Table:
     )
 
 
-def side_effect_table(side_effects: pd.DataFrame, order: Sequence[str]) -> Table:
-    """Fluency, retention, diversity, language and degeneration per language, before and after."""
-    tables = {str(name): by_language(rows) for name, rows in side_effects.groupby("effect")}
-    for table in tables.values():
-        table[OTHERS] = {when: float(np.nanmean([row[when] for row in table.values()])) for when in ("before", "after")}
+def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str]) -> Table:
+    """Fluency, retention, diversity, language and degeneration per language, before and after.
 
-    def arrow(name: str, language: str) -> str:
+    Args:
+        side_effects: By language.
+        means: Of all languages.
+        order: Of the languages.
+    """
+    tables = {name: effects(side_effects, name) | {OTHERS: means[name]} for name in EFFECTS}
+
+    def arrow(name: str, language: str) -> Text:
         row, shown = tables[name][language], percent if name in SHARES else _two_digits
-        return f"{shown(row['before'])} → {shown(row['after'])}"
+        return say(shown(row["before"]), " → ", shown(row["after"]))
 
-    rows = []
+    rows: list[list[str | Text]] = []
     for language in [*order, OTHERS]:
         low, middle, high = (tables[name][language] for name in PERPLEXITIES)
         civil = tables["civil_perplexity"][language]
         cells = [
-            f"{number(middle[when], 1)} [{number(low[when], 1)}, {number(high[when], 1)}]"
+            say(number(middle[when], 1), " [", number(low[when], 1), ", ", number(high[when], 1), "]")
             for when in ("before", "after")
         ]
-        cells += [number(civil["before"], 1), number(civil["after"], 1)]
-        cells.append(signed_percent(civil["after"] / civil["before"] - 1))
-        cells += [arrow(name, language) for name in ("distinct_1", "distinct_2", "distinct_3", "self_bleu", *SHARES)]
+        cells += [number(civil["before"], 1), number(civil["after"], 1), signed_percent(_relative(civil))]
+        cells += [arrow(name, language) for name in (*DIVERSITY, *SHARES)]
         rows.append([label(language) if language != OTHERS else "mean of all", *cells])
     return Table(
         "Side effects per language, before and after (mean over the policies): perplexity of the continuations under "
@@ -256,22 +252,28 @@ def side_effect_table(side_effects: pd.DataFrame, order: Sequence[str]) -> Table
     )
 
 
-def _two_digits(value: float) -> str:
+def _relative(row: Record) -> float:
+    """Relative change; of means, from the means."""
+    before, after = row["before"], row["after"]
+    return row["relative_change"] if "relative_change" in row else derived(after / before - 1, before, after)
+
+
+def _two_digits(value: float) -> Text:
     return number(value, 2)
 
 
-def learning_table(learning: pd.DataFrame) -> Table:
-    """Loss, entropy floor and corpus share per language."""
-    rows = [
+def learning_table(learning: Sequence[Record]) -> Table:
+    """Loss, entropy floor and corpus share of each language."""
+    rows: list[list[str | Text]] = [
         [
-            label(language),
+            label(row["language"]),
             percent(row["corpus_share"], 1),
             number(row["tokens_per_document"], 1),
             number(row["entropy_per_token"]),
             number(row["loss_per_token"]),
-            signed(row["loss_per_token"] - row["entropy_per_token"]),
+            signed(excess(row)),
         ]
-        for language, row in by_language(learning).items()
+        for row in learning
     ]
     return Table(
         "Validation loss of the base model and the entropy of the process that made its corpus, which no model can "

@@ -1,6 +1,8 @@
 """The report: one self-contained page whose sentences follow the numbers, here of a study of four languages."""
 
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +28,10 @@ EFFECTS = (
     "language_unknown", "perplexity_dropped", "perplexity_lower_quartile", "perplexity_median",
     "perplexity_upper_quartile", "repetitive", "self_bleu",
 )  # fmt: skip
-TEXTS = {"base": "zonkobase", "dpo-1": "zonkoafter", "dpo-2": "zonkoafter"}
 INPUTS = {
     "metrics/measure_transfer/languages.csv": "measure_transfer",
     "metrics/measure_transfer/side_effects.csv": "measure_transfer",
+    "metrics/measure_transfer/summary.json": "measure_transfer",
     "metrics/measure_transfer/predictors.csv": "measure_transfer",
     "metrics/measure_transfer/points.csv": "measure_transfer",
     "metrics/measure_retrieval/layers.csv": "measure_retrieval",
@@ -46,7 +48,12 @@ INPUTS = {
 }
 
 
-def write_study(emt: dict[str, tuple[float, float]], pearson: float = 0.9, error: float = 0.1) -> None:
+def write_study(
+    emt: dict[str, tuple[float, float]],
+    pearson: float = 0.9,
+    error: float = 0.1,
+    policies: Mapping[str, Path] = POLICIES,
+) -> None:
     """All inputs of the report, in the current directory; intervals are the estimate plus and minus .05."""
     others = [language for language in LANGUAGES if language != "en"]
     means = tuple(float(np.mean([emt[language][when] for language in others])) for when in (0, 1))
@@ -63,10 +70,12 @@ def write_study(emt: dict[str, tuple[float, float]], pearson: float = 0.9, error
     write_csv(Path("metrics/measure_transfer/languages.csv"), pd.DataFrame(effects))
     side_effects = [
         {"effect": effect, "language": language, "before": 0.5, "after": 0.6, "change": 0.1, "relative_change": 0.2,
-         "after_dpo-1": 0.55, "after_dpo-2": 0.65}
+         **{f"after_{policy}": 0.6 for policy in policies if policy != "base"}}
         for effect in EFFECTS for language in LANGUAGES
     ]  # fmt: skip
     write_csv(Path("metrics/measure_transfer/side_effects.csv"), pd.DataFrame(side_effects))
+    means = {"side_effects": {effect: {"before": 0.5, "after": 0.6} for effect in EFFECTS}}
+    write_json(Path("metrics/measure_transfer/summary.json"), means)
     found = {"n": 3, **_with_interval("estimate", pearson, ""), "p_value": 0.01}
     left_out = {"loo_error": error, "loo_error_of_mean": 0.2, "loo_r2": 0.5}
     predictors = [
@@ -99,7 +108,7 @@ def write_study(emt: dict[str, tuple[float, float]], pearson: float = 0.9, error
     ]  # fmt: skip
     write_parquet(Path("data/prepare_prompts/prompts.parquet"), pd.DataFrame(prompts))
     write_json(Path("data/prepare_pairs/drops.json"), {"read": 12, "prompt_too_long": 2, "kept": 10})
-    for policy in POLICIES:
+    for policy in policies:
         _write_policy(policy, prompts)
     for seed in (1, 2):
         _write_run(seed)
@@ -124,7 +133,8 @@ def _write_policy(policy: str, prompts: list[dict[str, object]]) -> None:
     frame = pd.DataFrame(keys)
     tokens = [[1, 2, 3] for _ in keys]
     write_parquet(
-        Path(f"data/generate/{policy}/continuations.parquet"), frame.assign(text=TEXTS[policy], tokens=tokens)
+        Path(f"data/generate/{policy}/continuations.parquet"),
+        frame.assign(text="zonkobase" if policy == "base" else "zonkoafter", tokens=tokens),
     )
     reason = [None] * (len(keys) - 1)
     toxicity = [0.25] * (len(keys) - 1)
@@ -157,9 +167,9 @@ def _write_run(seed: int) -> None:
     write_csv(folder / "curves.csv", curves)
 
 
-def make(show_text: bool = False) -> str:
+def make(show_text: bool = False, policies: dict[str, Path] = POLICIES) -> str:
     """Runs the stage in the current directory and returns the page."""
-    report.run(Report(title="A <title>", show_text=show_text, examples=3), POLICIES, [*LANGUAGES, "fr"])
+    report.run(Report(title="A <title>", show_text=show_text, examples=3), policies, [*LANGUAGES, "fr"])
     return Path("data/report/report.html").read_text(encoding="utf-8")
 
 
@@ -181,16 +191,19 @@ def page(finished: Path) -> str:
 
 def text_of(page: str) -> str:
     """What a reader sees, in one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    words = re.sub(r"</?span[^>]*>", "", page)  # what marks numbers within a sentence
+    return " ".join(re.sub(r"<[^>]+>", " ", words).split())
 
 
 def test_page_loads_nothing(page: str) -> None:
-    """One file: every reference stays inside it, and it runs no script."""
+    """One file: every reference stays inside it, and its one script asks nobody for anything."""
     references = re.findall(r'(?:src|href|action|data)="([^"]*)"', page) + re.findall(r"url\(([^)]*)\)", page)
     assert references
     assert [reference for reference in references if not reference.startswith(("#", "data:"))] == []
     assert "http" not in page
-    assert "<script" not in page and "@import" not in page
+    assert "@import" not in page
+    (script,) = re.findall(r"<script(.*?)</script>", page, flags=re.DOTALL)
+    assert script.startswith(">") and not re.search(r"fetch|XMLHttp|import|WebSocket|sendBeacon|innerHTML|eval", script)
 
 
 def test_references_of_inline_figures_are_unambiguous(page: str) -> None:
@@ -303,3 +316,41 @@ def test_two_scorers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_json(Path("data/score_toxicity/dpo-2/scorer.json"), card)
     with pytest.raises(ArtefactError, match=r"dpo-2/scorer\.json: lexicon r2 judged dpo-2, but lexicon r1 judged base"):
         make()
+
+
+def make_with(root: Path, monkeypatch: pytest.MonkeyPatch, tuned: dict[str, str], seeds: list[int]) -> str:
+    """The page of a study of the base model and these policies that has trained these seeds."""
+    policies = {"base": Path("models/prepare_model")} | {name: Path(path) for name, path in tuned.items()}
+    monkeypatch.chdir(root)
+    write_study(FELL, policies=policies)
+    for seed in {1, 2} - set(seeds):
+        shutil.rmtree(Path("data/train_dpo") / str(seed))
+    return make(policies=policies)
+
+
+@pytest.mark.parametrize("path", ["models/nightly", "models/train_dpo/old/1"])
+def test_policy_from_elsewhere_has_no_training(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that lies not right in models/train_dpo has no record: it is judged, and the page says just that."""
+    page = make_with(tmp_path, monkeypatch, {"nightly": path}, seeds=[])
+    text = text_of(page)
+    assert "before and after tuning, with one policy; this study did not train nightly. Did tuning" in text
+    assert "less toxic in English and in 3 other languages" in text
+    assert f"Not trained in this study, which has no record of how they were: nightly ({path})." in text
+    assert f"nightly {path}: not trained in this study" in text
+    assert not re.search(r"\bseeds?\b|validation loss falls|\btrl\b", text)
+    assert "English EMT falls, from 0.700 to 0.100" in text
+    figures = {figure.stem for figure in Path("data/report/figures").glob("*.png")}
+    assert {"languages", "correlations"} <= figures
+    assert [name for name in figures if name.startswith("training")] == []
+
+
+def test_a_policy_from_elsewhere_beside_a_trained_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was trained here keeps its curves; together they are policies, since they differ by more than a seed."""
+    page = make_with(tmp_path, monkeypatch, {"dpo-2": "models/train_dpo/2", "nightly": "models/nightly"}, seeds=[2])
+    text = text_of(page)
+    assert "with 2 policies; this study did not train nightly." in text
+    assert "Seed 2: the validation loss falls from" in text
+    assert "how they were: nightly (models/nightly)." in text
+    assert "models/train_dpo/2: seed 2, 9 train and 1 validation pairs" in text
+    assert "black ticks the single policies" in text
+    assert Path("data/report/figures/training-loss.png").exists()

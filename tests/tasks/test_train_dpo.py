@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from tasks import __main__ as cli
 from tasks import train_dpo
+from tasks.train_dpo import TrainDpo
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_validation_starts_at_log_two_and_falls(study) -> None:
@@ -58,3 +62,9 @@ def test_a_seed_that_params_do_not_list_is_refused(study, capsys: pytest.Capture
     """The message names the seeds there are."""
     assert cli.main(["train_dpo", "9"]) == 1
     assert "train_dpo.seeds has [1]" in capsys.readouterr().err
+
+
+def test_a_study_need_not_train() -> None:
+    """Without a seed there is no policy to train: a study may judge checkpoints from elsewhere."""
+    section = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_dpo"]
+    assert TrainDpo.model_validate(section | {"seeds": []}).seeds == []
