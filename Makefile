@@ -10,7 +10,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help setup repro test lint type lock mirror mlflow clean
+.PHONY: help setup setup-test repro flow ui verify test lint type lock mirror mlflow clean
+HOST ?= 127.0.0.1
+PORT ?= 4200
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,21 +23,37 @@ setup: .venv/installed ## create .venv and install what requirements.lock pins
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python tools/offline_plots.py
+	touch $@
+
+setup-test: .venv/installed-test ## add what tests and linters need
+
+.venv/installed-test: .venv/installed requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	touch $@
 
 repro: setup ## run the whole study, or what is not up to date of it, and show the result
 	$(BIN)/dvc repro
 	@$(BIN)/python -m tasks.plumbing.headline
 
-test: setup ## run the tests, the shrunken study from end to end among them
+flow: setup ## run the study once as a Prefect flow; with `make ui` running, it shows there
+	$(BIN)/python -m flows study
+
+ui: setup ## start Prefect's server and worker on this machine, with everything to schedule (HOST, PORT)
+	$(BIN)/python -m flows.ui --host $(HOST) --port $(PORT)
+
+verify: setup ## check that every file and number is what dvc.lock and git say
+	$(BIN)/polydetox verify
+
+test: setup-test ## run the tests, the shrunken study from end to end among them
 	$(BIN)/python -m pytest
 
-lint: setup ## check style and format
+lint: setup-test ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-type: setup ## check types
+type: setup-test ## check types
 	$(BIN)/mypy
 
 lock: setup ## write requirements.lock anew from pyproject.toml's bounds (then review the diff)

@@ -1,10 +1,15 @@
-"""Runs one stage: `python -m tasks STAGE [ITEM]`. This is what dvc.yaml's commands call."""
+"""Runs one stage: `python -m tasks STAGE [ITEM]`. This is what dvc.yaml's commands call.
+
+Around the stage, for whoever starts it: one model stage at a time per device, a time limit, a note of what ran.
+"""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 import time
+import traceback
 import typing
 import warnings
 from pathlib import Path
@@ -12,14 +17,22 @@ from types import ModuleType
 
 import yaml
 
-from tasks.plumbing import params
+from tasks.plumbing import lineage, params
+from tasks.plumbing.device_lock import device_lock, device_name
+from tasks.plumbing.execution import noted
 from tasks.plumbing.files import ArtefactError
+from tasks.plumbing.progress import visible
+from tasks.plumbing.time_limit import time_limit
 
 PIPELINE = Path("dvc.yaml")
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 done, 1 the stage cannot run (its message says why), 2 wrong usage."""
+    """Exit status: 0 done, 1 the stage cannot run as things are (its message says why), 2 wrong usage, 70 crashed.
+
+    124, from the time limit, ends the process itself.
+    """
     stages = descriptions()
     parser = argparse.ArgumentParser(
         prog="python -m tasks",
@@ -27,25 +40,59 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="stages:\n" + "\n".join(f"  {name:20} {text}" for name, text in stages.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("stage", choices=list(stages), metavar="STAGE", help="one of the stages below")
+    parser.add_argument("stage", choices=list(stages), metavar="STAGE", nargs="?", help="one of the stages below")
     parser.add_argument(
         "item", nargs="?", metavar="ITEM", help="the seed of train_dpo, or the policy of a stage per policy"
     )
+    parser.add_argument("--check", action="store_true", help="only check params.yaml, for every stage")
     chosen = parser.parse_args(arguments)
+    if not chosen.check and chosen.stage is None:
+        parser.error("name a stage, or --check")
     # Nothing of the study may ask the network for models or tell anybody about itself.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    if not sys.stderr.isatty():
+    if not visible():
         os.environ.setdefault("TQDM_DISABLE", "1")
-    started = time.monotonic()
+    if chosen.check:
+        return _check(stages)
+    name = chosen.stage + (f"@{chosen.item}" if chosen.item else "")
     try:
-        module = importlib.import_module(f"tasks.{chosen.stage}")
-        summary = module.run(**stage_arguments(module, chosen.item))
+        print(f"{name}: {_run(chosen.stage, chosen.item, name)}")
     except (params.ParamsError, ArtefactError, ValueError) as error:
         print(f"{chosen.stage}: {error}", file=sys.stderr)
         return 1
-    print(f"{chosen.stage}{'@' + chosen.item if chosen.item else ''}: {summary} ({time.monotonic() - started:.0f} s)")
+    except Exception:
+        traceback.print_exc()
+        return CRASHED
     return 0
+
+
+def _check(stages: dict[str, str]) -> int:
+    """Whether every stage would accept its sections; each that would not is named."""
+    problems: dict[str, None] = {}
+    for stage in stages:
+        try:
+            stage_arguments(importlib.import_module(f"tasks.{stage}"), "base", check_item=False)
+        except (params.ParamsError, ValueError) as error:
+            problems[str(error)] = None
+    print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _run(stage: str, item: str | None, name: str) -> str:
+    meta = lineage.execution_meta(stage)
+    raw = params.read()
+    with contextlib.ExitStack() as around:
+        if meta.get("gpu"):
+            device = device_name(raw.get("runtime", {}).get("device", "auto"))
+            around.enter_context(device_lock(device, lambda message: print(f"{name}: {message}", flush=True)))
+        started = time.monotonic()
+        if "minutes" in meta:
+            around.enter_context(time_limit(60 * meta["minutes"], name))
+        around.enter_context(noted(name))
+        module = importlib.import_module(f"tasks.{stage}")
+        summary = module.run(**stage_arguments(module, item))
+    return f"{summary} ({time.monotonic() - started:.0f} s)"
 
 
 def descriptions() -> dict[str, str]:
@@ -54,7 +101,7 @@ def descriptions() -> dict[str, str]:
     return {name: (stage.get("do") or stage)["desc"] for name, stage in loaded["stages"].items()}
 
 
-def stage_arguments(module: ModuleType, item: str | None) -> dict[str, typing.Any]:
+def stage_arguments(module: ModuleType, item: str | None, check_item: bool = True) -> dict[str, typing.Any]:
     """What a stage's `run` asks for: each parameter is a section of params.yaml, of the annotated type."""
     wanted = {
         name: kind for name, kind in typing.get_type_hints(module.run, include_extras=True).items() if name != "return"
@@ -72,7 +119,7 @@ def stage_arguments(module: ModuleType, item: str | None) -> dict[str, typing.An
         else:
             given[name] = params.section(raw, name, kind)
     params.check_policies(raw)
-    if "policies" in given and "item" in given and item not in given["policies"]:
+    if check_item and "policies" in given and "item" in given and item not in given["policies"]:
         raise params.ParamsError(f"no policy {item!r} in params.yaml: policies; it has {', '.join(given['policies'])}")
     return given
 

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ os.environ.update(
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     TOKENIZERS_PARALLELISM="false",
 )
+
+# A study that runs on this machine meanwhile is not waited for.
+os.environ.setdefault("POLYDETOX_LOCKS", tempfile.mkdtemp(prefix="polydetox-locks-"))
 
 # A tiny model's threads wait longer for each other than they work: on a busy machine one is 100 times as fast as two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

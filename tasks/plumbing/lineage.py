@@ -1,4 +1,4 @@
-"""Reads dvc.lock, the one record of what made what."""
+"""Reads dvc.yaml and dvc.lock: what should be made of what, and the one record of what was."""
 
 import hashlib
 import json
@@ -9,7 +9,11 @@ from typing import Any
 
 import yaml
 
+from tasks.plumbing.digests import digest
+
 LOCK = Path("dvc.lock")
+PIPELINE = Path("dvc.yaml")
+PARAMS = Path("params.yaml")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,61 @@ def locked_stages(lock: Path = LOCK) -> dict[str, LockedStage]:
         )
         for name, entry in sorted(loaded["stages"].items())
     }
+
+
+def execution_meta(stage: str) -> dict[str, Any]:
+    """How dvc.yaml says a stage is to be executed (gpu, minutes, retries); no part of its identity."""
+    entry = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
+    return dict((entry.get("do") or entry).get("meta", {}))
+
+
+def declared(name: str) -> dict[str, Any]:
+    """A stage's entry of dvc.yaml in the current folder, its item filled in; KeyError if there is none.
+
+    Only what this project's dvc.yaml uses of DVC's templates: foreach over a key of params.yaml.
+    """
+    stage, _, item = name.partition("@")
+    entry = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
+    if "do" not in entry:
+        return dict(entry)
+    items = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    for part in entry["foreach"].strip("${} ").split("."):
+        items = items[part]
+    chosen = {"${key}": item, "${item}": str(items[item])} if isinstance(items, dict) else {"${item}": item}
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(one) for one in value]
+        if isinstance(value, str):
+            for template, text in chosen.items():
+                value = value.replace(template, text)
+        return value
+
+    return {key: fill(value) for key, value in entry["do"].items()}
+
+
+def expected_key(name: str) -> str:
+    """Key that dvc.lock will give a stage when it ends, from what lies on disk now.
+
+    What other stages made is taken from dvc.lock, not read again: a model may be large.
+    """
+    entry = declared(name)
+    made = {path: md5 for stage in locked_stages().values() for path, md5 in stage.outs.items()}
+    values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    tracked = {}
+    for key in entry.get("params", []):
+        value = values
+        for part in key.split("."):
+            value = value[part]
+        tracked[key] = value
+    deps = {path: made[path] if path in made else digest(Path(path)) for path in entry.get("deps", [])}
+    return LockedStage(name, entry["cmd"], deps, tracked, {}).key
+
+
+def study_key(stages: dict[str, LockedStage]) -> str:
+    """Digest of the keys of all stages but the mirror, which is no part of what it mirrors."""
+    keys = [stage.key for name, stage in sorted(stages.items()) if stage.stage != "mirror_mlflow"]
+    return hashlib.sha256("".join(keys).encode()).hexdigest()[:16]
 
 
 def flatten(value: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]:

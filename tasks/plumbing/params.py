@@ -1,6 +1,7 @@
 """Loads params.yaml into typed, frozen values and says clearly what is wrong with it."""
 
 import difflib
+import os
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -9,6 +10,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 PARAMS = Path("params.yaml")
+# Set by whoever starts a study on another device than params.yaml says, which no result depends on.
+DEVICE_VARIABLE = "POLYDETOX_DEVICE"
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -36,7 +39,7 @@ class Runtime(BaseModel, frozen=True, extra="forbid"):
 
 
 def read(path: Path = PARAMS) -> dict[str, Any]:
-    """The whole file as plain values."""
+    """The whole file as plain values, with the device that the environment names."""
     if not path.exists():
         raise ParamsError(f"{path}: no such file; run from the project's root")
     try:
@@ -45,6 +48,8 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise ParamsError(f"{path}: expected sections (name: values), found {type(loaded).__name__}")
+    if (device := os.environ.get(DEVICE_VARIABLE)) and isinstance(loaded.get("runtime"), dict):
+        loaded["runtime"]["device"] = device
     return loaded
 
 
@@ -54,12 +59,21 @@ def unknown_section(name: str, valid: list[str], path: Path = PARAMS) -> str:
     return f"{path}: {name}: unknown section; did you mean {near!r}? valid sections: {', '.join(valid)}"
 
 
+def expected_policies(seeds: list[int]) -> dict[str, str]:
+    """The base model and one DPO policy per seed."""
+    return {"base": "models/prepare_model"} | {f"dpo-{seed}": f"models/train_dpo/{seed}" for seed in seeds}
+
+
 def check_policies(raw: dict[str, Any], path: Path = PARAMS) -> None:
-    """ParamsError unless `policies` lists the base model and one DPO policy per seed: DVC cannot derive the list."""
-    seeds = raw.get("train_dpo", {}).get("seeds", [])
-    expected = {"base": "models/prepare_model"} | {f"dpo-{seed}": f"models/train_dpo/{seed}" for seed in seeds}
+    """ParamsError unless `policies` lists the base model and one DPO policy per seed: DVC cannot derive the list.
+
+    Checkpoints from elsewhere may stand beside them, as models/NAME.
+    """
+    expected = expected_policies(raw.get("train_dpo", {}).get("seeds", []))
     found = raw.get("policies", {})
     for name in sorted(set(expected) | set(found)):
+        if name not in expected and str(found[name]) == f"models/{name}":
+            continue
         if expected.get(name) != found.get(name):
             wanted = f"should read '{name}: {expected[name]}'" if name in expected else "has no seed in train_dpo.seeds"
             raise ParamsError(f"{path}: policies: {name} {wanted}")

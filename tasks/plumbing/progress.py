@@ -1,5 +1,6 @@
-"""Progress bars that a terminal shows and a log file does not."""
+"""Progress bars that a terminal or a flow shows and a log file does not."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TypeVar
@@ -8,10 +9,13 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
+# Set to 1 by whoever reads the bars from a pipe.
+VARIABLE = "POLYDETOX_PROGRESS"
+
 
 def visible() -> bool:
-    """Whether anybody watches: stderr is a terminal."""
-    return sys.stderr.isatty()
+    """Whether anybody watches: stderr is a terminal, or the environment says so."""
+    return sys.stderr.isatty() or os.environ.get(VARIABLE) == "1"
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:

@@ -1,0 +1,1 @@
+"""Prefect flows: what a person runs or schedules. They read the graph from dvc.yaml and let DVC run its stages."""

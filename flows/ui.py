@@ -1,0 +1,186 @@
+"""Starts Prefect for this project: server, worker, deployments, and the reports that artifacts link to."""
+
+import argparse
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from flows import children
+from flows.local_server import NOTE, answers
+from tasks.plumbing import ledger, project
+
+START_SECONDS = 120  # a new database takes 17.5 s on two cores, more on busy ones
+STOP_SECONDS = 20
+POOL = "local"
+
+
+class StartError(RuntimeError):
+    """Something that did not start; the message says what, why and what to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves until interrupted. Exit status: 0 interrupted, 1 it could not start or ended by itself."""
+    parser = argparse.ArgumentParser(prog="python -m flows.ui", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only by default")
+    parser.add_argument("--port", type=int, default=4200, help="of the Prefect UI; the reports are on the next one")
+    chosen = parser.parse_args(arguments)
+    try:
+        refuse_open_door(chosen.host)
+        serve(chosen.host, chosen.port)
+    except StartError as error:
+        print(f"make ui: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def refuse_open_door(host: str) -> None:
+    """StartError for an address that others can reach, unless the server asks for a password.
+
+    Whoever reaches a Prefect server without one can start flows, which run programs.
+    """
+    if _is_loopback(host) or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        return
+    raise StartError(
+        f"{host} can be reached from other machines. Set PREFECT_SERVER_API_AUTH_STRING (and PREFECT_API_AUTH_STRING "
+        "for those who use it) to user:password first, or keep to 127.0.0.1 and use an SSH tunnel"
+    )
+
+
+def serve(host: str, port: int) -> None:
+    """Starts everything, says where, and waits; ends all of it when interrupted or when one part ends."""
+    api = f"http://{_address(host)}:{port}/api"
+    reports_url = f"http://{_address(host)}:{port + 1}"
+    env = children.environment(
+        PREFECT_API_URL=api,
+        PREFECT_UI_API_URL=api,
+        PREFECT_SERVER_UI_API_URL=api,
+        POLYDETOX_REPORTS_URL=reports_url,
+    )
+    if auth := env.get("PREFECT_SERVER_API_AUTH_STRING"):
+        env.setdefault("PREFECT_API_AUTH_STRING", auth)
+    _refuse_second(api)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with contextlib.ExitStack() as running:
+        server = running.enter_context(
+            _process(["server", "start", "--host", host, "--port", str(port)], env, "server")
+        )
+        _wait_for(api, server)
+        _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], env)
+        _prefect(["--no-prompt", "deploy", "--all"], env)
+        worker = running.enter_context(_process(["worker", "start", "--pool", POOL], env, "worker"))
+        running.enter_context(_reports(host, port + 1))
+        running.enter_context(_note(api))
+        print(
+            f"\nPrefect:  http://{_address(host)}:{port}/deployments   pick a flow, Run > Custom run shows its form\n"
+            f"Reports:  {reports_url}\nMLflow:   `make mlflow` in another terminal\nCtrl-C stops.",
+            flush=True,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            while server.poll() is None and worker.poll() is None:
+                time.sleep(0.5)
+            ended = "server" if server.poll() is not None else "worker"
+            raise StartError(f"the {ended} ended by itself; see .prefect/{ended}.log, then `make ui` again")
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _address(host: str) -> str:
+    """How this machine reaches what listens on `host`."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host  # compared, not bound
+
+
+def _refuse_second(api: str) -> None:
+    if answers(api):
+        raise StartError(f"a Prefect server answers at {api} already; use it, or give another PORT")
+
+
+@contextlib.contextmanager
+def _process(arguments: list[str], env: dict[str, str], name: str) -> Iterator["subprocess.Popen[bytes]"]:
+    log = NOTE.parent / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A Ctrl-C is for us: we end them in order, so that the worker can still tell the server.
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            children.end_group(process.pid, process.poll)
+            process.wait()
+
+
+def _wait_for(api: str, server: "subprocess.Popen[bytes]") -> None:
+    print(f"starting Prefect's server at {api} ...", flush=True)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise StartError("the server ended while starting; see .prefect/server.log")
+        if answers(api):
+            return
+        time.sleep(0.3)
+    raise StartError(f"the server did not answer within {START_SECONDS} s; see .prefect/server.log")
+
+
+def _prefect(arguments: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "prefect", *arguments], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise StartError(f"prefect {' '.join(arguments)}: {children.redact((done.stdout + done.stderr).strip())}")
+
+
+@contextlib.contextmanager
+def _reports(host: str, port: int) -> Iterator[None]:
+    """Serves the reports that flows kept, and nothing else."""
+    folder = project.root() / ledger.FOLDER / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        server = ThreadingHTTPServer((host, port), partial(_Quiet, directory=str(folder)))
+    except OSError as error:
+        raise StartError(f"reports need port {port}: {error.strerror}; give another PORT") from error
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A terminal that says where things are stays readable."""
+
+
+@contextlib.contextmanager
+def _note(api: str, note: Path = NOTE) -> Iterator[None]:
+    """While it runs, `make flow` finds this server."""
+    note.write_text(json.dumps({"api": api}) + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
