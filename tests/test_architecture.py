@@ -1,4 +1,4 @@
-"""Imports run one way: flows -> stages -> engines -> science; plumbing serves stages and flows only."""
+"""Imports run one way: flows -> stages -> engines -> science; plumbing serves stages, flows and the audit only."""
 
 import ast
 import sys
@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "engines": {"science", "engines"},
     "plumbing": {"plumbing"},
     "stage": {"science", "engines", "plumbing"},
-    "flows": {"flows", "plumbing"},
+    "audit": {"audit", "plumbing"},  # it judges what stages made, so it shares no definition with them
+    "flows": {"flows", "plumbing", "audit"},
 }
 LOADS_MODELS = {"transformers", "trl", "peft", "accelerate", "vllm"}
 
@@ -23,7 +24,7 @@ def layer(parts: tuple[str, ...]) -> str:
     """Layer of a first-party module, from its path or dotted name."""
     if parts[0] == "flows":
         return "flows"
-    return parts[1] if len(parts) > 2 or parts[1] in ("science", "engines", "plumbing") else "stage"
+    return parts[1] if len(parts) > 2 or parts[1] in ("science", "engines", "plumbing", "audit") else "stage"
 
 
 def imported(path: Path) -> set[str]:

@@ -1,0 +1,106 @@
+"""A chain as a tree for the terminal."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from tasks.audit.account import Chain, Commit, Execution, Stage
+
+SHORT = 8  # hexadecimal digits of a digest: enough to tell a study's files apart, short enough to read
+INLINE = 100  # characters of a value on one line
+
+
+def tree(chain: Chain) -> Tree:
+    """The chain from the target down to its sources; each stage is told once, and named where it comes again."""
+    root = Tree(f"[bold]{escape(chain.path)}[/]")
+    root.add(escape(recorded(chain)))
+    for one in chain.altered:
+        root.add(f"[bold red]altered since:[/] {escape(one.path)}: {escape(one.expected)}, now {escape(one.found)}")
+    for note in chain.notes:
+        root.add(f"[yellow]note:[/] {escape(note)}")
+    told: set[str] = set()
+    for name in chain.made_by:
+        _tell(root, chain, name, told)
+    if not chain.made_by:
+        root.add("no stage makes it: a source of the study")
+    if chain.base_model:
+        model = chain.base_model
+        origin = " ".join(part for part in (model.id, model.revision and f"revision {model.revision}") if part)
+        root.add(escape(f"base model: {model.kind}, made by {model.stage}" + (f" from {origin}" if origin else "")))
+    for source in chain.sources:
+        branch = root.add(f"source [cyan]{escape(source.path)}[/] {short(source.md5)}")
+        for file, md5 in (source.files or {}).items():
+            branch.add(f"{escape(file)} {short(md5)}")
+        for origin in source.recorded:
+            branch.add(escape(origin))
+    return root
+
+
+def shown(chain: Chain) -> str:
+    """The value, or what else there is to say of the target."""
+    if chain.value is None:
+        return f"md5 {chain.md5}" if chain.md5 else "not recorded by itself"
+    return plain(chain.value)
+
+
+def plain(value: Any) -> str:
+    """A value on one line."""
+    text = str(value)
+    return text if len(text) <= INLINE else text[: INLINE - 3] + "..."
+
+
+def short(md5: str) -> str:
+    """The beginning of a digest."""
+    return md5[:SHORT]
+
+
+def recorded(chain: Chain) -> str:
+    """Since which commit these bytes are on record."""
+    where = f" as of {chain.rev}" if chain.rev else ""
+    return f"recorded{where} since {commit(chain.committed)}" if chain.committed else f"not committed yet{where}"
+
+
+def commit(one: Commit) -> str:
+    """A commit on one line."""
+    return f"{one.id[:SHORT]} ({one.date[:10]}: {one.subject})"
+
+
+def executed(one: Execution) -> str:
+    """An execution on one line."""
+    by = f" by flow run {one.flow_run}" if one.flow_run else ""
+    url = f" {one.flow_run_url}" if one.flow_run_url else ""
+    experiment = f" in experiment {one.experiment}" if one.experiment else ""
+    return f"executed {one.started} in {one.seconds:g} s on {one.device}{by}{url}{experiment}"
+
+
+def history_lines(stage: Stage) -> list[str]:
+    """When a stage ran, and who found it up to date since."""
+    lines = [executed(one) for one in stage.executions]
+    if stage.found_fresh:
+        lines.append(f"found up to date since by {stage.found_fresh} flow runs, last {stage.last_found_fresh}")
+    if stage.mirror_run:
+        lines.append(f"MLflow run {stage.mirror_run.name} {stage.mirror_run.id}")
+    return lines
+
+
+def _tell(parent: Tree, chain: Chain, name: str, told: set[str]) -> None:
+    if name in told:
+        parent.add(f"[dim]stage {escape(name)}, see above[/]")
+        return
+    told.add(name)
+    stage = chain.stage(name)
+    branch = parent.add(f"stage [bold blue]{escape(name)}[/]: {escape(stage.command)}")
+    if stage.params:
+        branch.add("params: " + escape(", ".join(f"{key}={plain(value)}" for key, value in stage.params.items())))
+    if stage.code:
+        branch.add("code: " + escape(", ".join(f"{file.path} {short(file.md5)}" for file in stage.code)))
+    if stage.scorer:
+        branch.add(escape(f"scorer: {stage.scorer['id']} revision {stage.scorer.get('revision', 'unknown')}"))
+    for line in history_lines(stage):
+        branch.add(f"[dim]{escape(line)}[/]")
+    for read in stage.inputs:
+        kind = "input" if read.made_by else "source"
+        below = branch.add(f"{kind} [cyan]{escape(read.path)}[/] {short(read.md5)}")
+        for maker in read.made_by:
+            _tell(below, chain, maker, told)
