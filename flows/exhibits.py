@@ -108,7 +108,7 @@ def mlflow_url(folder: Path) -> str:
     """Page of MLflow that lists the runs of this state of the study."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     server = uri.rstrip("/") if uri.startswith("http") else MLFLOW_URL
-    study = lineage.study_key(lineage.locked_stages(folder / "dvc.lock"))
+    study = lineage.study_key(lineage.current_stages(folder))
     return f"{server}/#/experiments/1/runs?searchFilter=tags.%60polydetox.study%60%20%3D%20%22{study}%22"
 
 

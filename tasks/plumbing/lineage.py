@@ -69,17 +69,12 @@ def execution_meta(stage: str) -> dict[str, Any]:
 
 
 def declared(name: str) -> dict[str, Any]:
-    """A stage's entry of dvc.yaml in the current folder, its item filled in; KeyError if there is none.
-
-    Only what this project's dvc.yaml uses of DVC's templates: foreach over a key of params.yaml.
-    """
+    """A stage's entry of dvc.yaml in the current folder, its item filled in; KeyError if there is none."""
     stage, _, item = name.partition("@")
     entry = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
     if "do" not in entry:
         return dict(entry)
-    items = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    for part in entry["foreach"].strip("${} ").split("."):
-        items = items[part]
+    items = _items(entry, Path())
     chosen = {"${key}": item, "${item}": str(items[item])} if isinstance(items, dict) else {"${item}": item}
 
     def fill(value: Any) -> Any:
@@ -91,6 +86,23 @@ def declared(name: str) -> dict[str, Any]:
         return value
 
     return {key: fill(value) for key, value in entry["do"].items()}
+
+
+def current_stages(root: Path = Path()) -> dict[str, LockedStage]:
+    """Executed stages that dvc.yaml still has: DVC keeps the entries of a seed that was taken out of params.yaml."""
+    entries = yaml.safe_load((root / PIPELINE).read_text(encoding="utf-8"))["stages"]
+    names = set()
+    for stage, entry in entries.items():
+        names |= {f"{stage}@{item}" for item in _items(entry, root)} if "do" in entry else {stage}
+    return {name: stage for name, stage in locked_stages(root / LOCK).items() if name in names}
+
+
+def _items(entry: dict[str, Any], root: Path) -> Any:
+    """What a stage's foreach names; only what this project uses of DVC's templates: a key of params.yaml."""
+    items = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    for part in entry["foreach"].strip("${} ").split("."):
+        items = items[part]
+    return items
 
 
 def expected_key(name: str) -> str:
@@ -112,9 +124,9 @@ def expected_key(name: str) -> str:
 
 
 def study_key(stages: dict[str, LockedStage]) -> str:
-    """Digest of the keys of all stages but the mirror, which is no part of what it mirrors."""
-    keys = [stage.key for name, stage in sorted(stages.items()) if stage.stage != "mirror_mlflow"]
-    return hashlib.sha256("".join(keys).encode()).hexdigest()[:16]
+    """Digest of the keys and outputs of all stages but the mirror, which is no part of what it mirrors."""
+    parts = [[name, one.key, one.outs] for name, one in sorted(stages.items()) if one.stage != "mirror_mlflow"]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def flatten(value: Any, prefix: str = "", separator: str = ".") -> dict[str, Any]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.plumbing.tracking import EXPERIMENT, root, tracking_uri
+from tasks.plumbing.tracking import EXPERIMENT, context_tags, tracking_uri, without_password
 
 PROJECT = Path(__file__).resolve().parents[3]
 
 
 def _start(code: str, folder: Path, **environment: str) -> "subprocess.Popen[str]":
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_", "POLYDETOX_"))}
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=folder,
@@ -47,13 +47,38 @@ def test_the_users_address_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert tracking_uri() == "http://127.0.0.1:9"
 
 
-def test_the_root_is_dvcs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DVC names the project's root, also where a stage runs in a copy; without DVC it is the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_ROOT", "/somewhere/else")
-    assert root() == Path("/somewhere/else")
-    monkeypatch.delenv("DVC_ROOT")
-    assert root() == tmp_path
+def test_an_experiment_in_a_copy_writes_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is the project's own, wherever the stage runs: it has to outlive the copy."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "copy"))
+    monkeypatch.setenv("POLYDETOX_ROOT", str(tmp_path / "project"))
+    assert tracking_uri() == f"sqlite:///{tmp_path}/project/mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("said", "printed"),
+    [
+        ("https://me:s3cret@mlflow.example:5000/api", "https://mlflow.example:5000/api"),
+        ("postgresql+psycopg2://me:p@ss@db/x failed", "postgresql+psycopg2://db/x failed"),
+        ("sqlite:////tmp/mlflow.db", "sqlite:////tmp/mlflow.db"),
+        ("mail me@example.org about http://host/a@b", "mail me@example.org about http://host/a@b"),
+    ],
+)
+def test_passwords_are_not_printed(said: str, printed: str) -> None:
+    """An address may carry a user and a password before its host; nothing else of a message is changed."""
+    assert without_password(said) == printed
+
+
+def test_named_ids_alone_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow's name of an experiment counts before DVC's; what is not set is no tag."""
+    for name in ("POLYDETOX_EXPERIMENT", "DVC_EXP_NAME", "POLYDETOX_FLOW_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    assert context_tags() == {}
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-fish")
+    assert context_tags() == {"dvc.exp": "bold-fish"}
+    monkeypatch.setenv("POLYDETOX_EXPERIMENT", "beta-0.2")
+    monkeypatch.setenv("POLYDETOX_FLOW_RUN", "1234")
+    assert context_tags() == {"dvc.exp": "beta-0.2", "prefect.flow_run": "1234"}
 
 
 def test_an_unreachable_tracker_costs_no_training(tmp_path: Path) -> None:
@@ -68,7 +93,9 @@ try:
 except ValueError as error:
     print("raised", error)
 """
-    out = _run(code, tmp_path, MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    address = "http://me:s3cret@127.0.0.1:9"
+    out = _run(code, tmp_path, MLFLOW_TRACKING_URI=address, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert "s3cret" not in out
     lines = out.splitlines()
     assert lines[0].startswith("MLflow is not available (")
     assert "127.0.0.1" in lines[0]
@@ -103,14 +130,25 @@ try:
 except ValueError:
     print("raised")
 """
-    assert _run(code, tmp_path) == "True\nraised\n"
+    named = {"DVC_STAGE": "train_dpo@1", "DVC_EXP_NAME": "bold-fish", "POLYDETOX_FLOW_RUN": "1234"}
+    assert _run(code, tmp_path, **named, HF_TOKEN="s3cret") == "True\nraised\n"
+    assert b"s3cret" not in (tmp_path / "mlflow.db").read_bytes()
     store = sqlite3.connect(tmp_path / "mlflow.db")
     runs = store.execute("select name, status from runs order by name").fetchall()
     metrics = store.execute("select key, value, step from metrics").fetchall()
+    query = "select key, value from tags join runs using (run_uuid) where runs.name = 'train_dpo@1'"
+    tags = dict(store.execute(query).fetchall())
     experiments = store.execute("select name, artifact_location from experiments where name != 'Default'").fetchall()
     store.close()
     assert runs == [("train_dpo@1", "FINISHED"), ("train_dpo@2", "FAILED")]
     assert metrics == [("eval_loss", 0.5, 25)]
+    own = {tag: value for tag, value in tags.items() if not tag.startswith("mlflow.")}
+    assert own == {
+        "polydetox.live": "true",
+        "dvc.stage": "train_dpo@1",
+        "dvc.exp": "bold-fish",
+        "prefect.flow_run": "1234",
+    }
     assert experiments == [(EXPERIMENT, f"file://{tmp_path}/mlruns")]
 
 
