@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "target", help="FILE, FOLDER, FILE.json:KEY.KEY, or TABLE.csv:COLUMN=VALUE,COLUMN=VALUE:COLUMN (also .parquet)"
     )
     why.add_argument("--rev", help="a git revision or experiment instead of the workspace")
+    why.add_argument("--full", action="store_true", help="list parameters and code of every stage of the chain")
     why.add_argument("--json", action="store_true", help="print the document of tasks/audit/account.py")
     why.add_argument(
         "--html", type=Path, metavar="FILE", help="also write a page with the graph, which needs no network"
@@ -85,7 +86,7 @@ def _why(root: Path, options: argparse.Namespace) -> int:
         _print_json(found.model_dump(mode="json"))
     else:
         print(f"{found.target} = {shown(found)}")
-        _console().print(tree(found))
+        _console().print(tree(found, options.full))
     return 1 if found.altered else 0
 
 

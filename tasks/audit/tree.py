@@ -1,5 +1,6 @@
 """A chain as a tree for the terminal."""
 
+from collections import Counter
 from typing import Any
 
 from rich.markup import escape
@@ -11,8 +12,11 @@ SHORT = 8  # hexadecimal digits of a digest: enough to tell a study's files apar
 INLINE = 100  # characters of a value on one line
 
 
-def tree(chain: Chain) -> Tree:
-    """The chain from the target down to its sources; each stage is told once, and named where it comes again."""
+def tree(chain: Chain, full: bool = False) -> Tree:
+    """The chain from the target down to its sources; each stage is told once, and named where it comes again.
+
+    Parameters and code are listed for the stage that made the target, and counted for the others unless `full`.
+    """
     root = Tree(f"[bold]{escape(chain.path)}[/]")
     root.add(escape(recorded(chain)))
     for one in chain.altered:
@@ -21,7 +25,7 @@ def tree(chain: Chain) -> Tree:
         root.add(f"[yellow]note:[/] {escape(note)}")
     told: set[str] = set()
     for name in chain.made_by:
-        _tell(root, chain, name, told)
+        _tell(root, chain, name, told, full, first=True)
     if not chain.made_by:
         root.add("no stage makes it: a source of the study")
     if chain.base_model:
@@ -84,23 +88,37 @@ def history_lines(stage: Stage) -> list[str]:
     return lines
 
 
-def _tell(parent: Tree, chain: Chain, name: str, told: set[str]) -> None:
+def counted(stage: Stage) -> str:
+    """What a stage depends on beside its inputs, and how it last ran, on one line."""
+    sections = Counter(key.partition(".")[0] for key in stage.params)
+    parts = ["params " + ", ".join(f"{name} ({count})" for name, count in sections.items())] if sections else []
+    if stage.code:
+        parts.append(f"{len(stage.code)} code files")
+    if stage.executions:
+        parts.append(executed(stage.executions[-1]))
+    return "; ".join(parts)
+
+
+def _tell(parent: Tree, chain: Chain, name: str, told: set[str], full: bool, first: bool = False) -> None:
     if name in told:
         parent.add(f"[dim]stage {escape(name)}, see above[/]")
         return
     told.add(name)
     stage = chain.stage(name)
     branch = parent.add(f"stage [bold blue]{escape(name)}[/]: {escape(stage.command)}")
-    if stage.params:
-        branch.add("params: " + escape(", ".join(f"{key}={plain(value)}" for key, value in stage.params.items())))
-    if stage.code:
-        branch.add("code: " + escape(", ".join(f"{file.path} {short(file.md5)}" for file in stage.code)))
+    if full or first:
+        if stage.params:
+            branch.add("params: " + escape(", ".join(f"{key}={plain(value)}" for key, value in stage.params.items())))
+        if stage.code:
+            branch.add("code: " + escape(", ".join(f"{file.path} {short(file.md5)}" for file in stage.code)))
+        for line in history_lines(stage):
+            branch.add(f"[dim]{escape(line)}[/]")
+    elif line := counted(stage):
+        branch.add(f"[dim]{escape(line)}[/]")
     if stage.scorer:
         branch.add(escape(f"scorer: {stage.scorer['id']} revision {stage.scorer.get('revision', 'unknown')}"))
-    for line in history_lines(stage):
-        branch.add(f"[dim]{escape(line)}[/]")
     for read in stage.inputs:
         kind = "input" if read.made_by else "source"
         below = branch.add(f"{kind} [cyan]{escape(read.path)}[/] {short(read.md5)}")
         for maker in read.made_by:
-            _tell(below, chain, maker, told)
+            _tell(below, chain, maker, told, full)
