@@ -70,22 +70,23 @@ def read_graph(
 
 
 def _read(root: Path, targets: Sequence[str]) -> list[Node]:
-    with Repo(str(root)) as repo:
+    # DVC addresses stages relative to the current folder, which a copy of the project is not.
+    with contextlib.chdir(root), Repo(str(root)) as repo:
         graph = repo.index.graph
         wanted = [stage for target in targets for stage in repo.stage.collect(target)] or None
         order = [stage for stage in plan_repro(graph, wanted) if isinstance(stage, PipelineStage)]
-        status = repo.status(targets=[stage.addressing for stage in order] or None)
-    return [
-        Node(
-            name=stage.addressing,
-            description=stage.desc or "",
-            parents=tuple(parent.addressing for parent in graph.successors(stage) if isinstance(parent, PipelineStage)),
-            stale=stage.addressing in status,
-            gpu=bool((stage.meta or {}).get("gpu")),
-            retries=int((stage.meta or {}).get("retries", 0)),
-        )
-        for stage in order
-    ]
+        status = repo.status()  # of all stages: for each target it would read dvc.lock again
+        return [
+            Node(
+                name=stage.addressing,
+                description=stage.desc or "",
+                parents=tuple(one.addressing for one in graph.successors(stage) if isinstance(one, PipelineStage)),
+                stale=stage.addressing in status,
+                gpu=bool((stage.meta or {}).get("gpu")),
+                retries=int((stage.meta or {}).get("retries", 0)),
+            )
+            for stage in order
+        ]
 
 
 def unsettled(nodes: Sequence[Node]) -> set[str]:

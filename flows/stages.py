@@ -31,7 +31,14 @@ CACHED, RESTORED, EXECUTED = "Cached", "Restored", "Executed"
 RETRY_DELAYS = [10.0, 60.0, 300.0]  # seconds; a rate limit or a network is back after some minutes, or not at all
 BUSY_SECONDS = 2.0
 BAR = re.compile(r"^(?P<what>[^|]*?):?\s*(?P<percent>\d{1,3})%\|")
-NOISE = ("Updating lock file", "Use `dvc push`", "To track the changes with git", "git add", "To enable auto staging")
+NOISE = (  # DVC's advice after each stage
+    "Updating lock file",
+    "Use `dvc push`",
+    "To track the changes with git",
+    "git add",
+    "To enable auto staging",
+    "dvc config core.autostage",
+)
 # One model stage at a time and as many others as there are cores: stages that wait for another process's turn in
 # python -m tasks would hold memory here. Workers of Dask and Ray have their own.
 _device = {name: threading.BoundedSemaphore(device_lock.slots(name)) for name in ("cpu", "cuda")}

@@ -24,7 +24,8 @@ def time_limit(seconds: float, what: str) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     # The timer needs the interpreter, which a computation may never give back; this watchdog does not.
-    faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True)
+    # The process's own stderr: who calls from inside another program may have put something without a file there.
+    faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield
     finally:
@@ -35,7 +36,7 @@ def time_limit(seconds: float, what: str) -> Iterator[None]:
 def _end(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
-        faulthandler.dump_traceback(all_threads=True)
+        faulthandler.dump_traceback(all_threads=True, file=sys.__stderr__ or sys.stderr)
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
