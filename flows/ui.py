@@ -21,6 +21,7 @@ from tasks.plumbing import ledger, project
 
 START_SECONDS = 120  # a new database takes 17.5 s on two cores, more on busy ones
 STOP_SECONDS = 20
+REVIVALS, REVIVAL_SECONDS = 5, 600  # so often within so long; more is no accident
 POOL = "local"
 
 
@@ -69,15 +70,19 @@ def serve(host: str, port: int) -> None:
     if auth := env.get("PREFECT_SERVER_API_AUTH_STRING"):
         env.setdefault("PREFECT_API_AUTH_STRING", auth)
     _refuse_second(api)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Started in the background, a shell has us ignore SIGINT, and what we start would inherit that and never end.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     with contextlib.ExitStack() as running:
-        server = running.enter_context(
-            _process(["server", "start", "--host", host, "--port", str(port)], env, "server")
-        )
+        server = _Part("server", ["server", "start", "--host", host, "--port", str(port)], env)
+        running.callback(server.end)
+        server.start()
         _wait_for(api, server)
         _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], env)
         _prefect(["--no-prompt", "deploy", "--all"], env)
-        worker = running.enter_context(_process(["worker", "start", "--pool", POOL], env, "worker"))
+        worker = _Part("worker", ["worker", "start", "--pool", POOL], env)
+        running.callback(worker.end)
+        worker.start()
         running.enter_context(_reports(host, port + 1))
         running.enter_context(_note(api))
         print(
@@ -86,10 +91,61 @@ def serve(host: str, port: int) -> None:
             flush=True,
         )
         with contextlib.suppress(KeyboardInterrupt):
-            while server.poll() is None and worker.poll() is None:
+            while True:
                 time.sleep(0.5)
-            ended = "server" if server.poll() is not None else "worker"
-            raise StartError(f"the {ended} ended by itself; see .prefect/{ended}.log, then `make ui` again")
+                for part in (server, worker):
+                    part.revive()
+
+
+class _Part:
+    """The server or the worker: a process that is started again when something else ended it."""
+
+    def __init__(self, name: str, arguments: list[str], env: dict[str, str]) -> None:
+        self.name, self._arguments, self._env = name, arguments, env
+        self._log = NOTE.parent / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._revived: list[float] = []
+
+    def start(self) -> None:
+        self._log.parent.mkdir(exist_ok=True)
+        with self._log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", *self._arguments],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C is for us: we end them in order, so that the worker can still tell the server.
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def revive(self) -> None:
+        """Starts it again if it ended; runs that it had started go on meanwhile.
+
+        Raises:
+            StartError: if it ended too often to be worth another try.
+        """
+        if not self.ended():
+            return
+        now = time.monotonic()
+        self._revived = [*(moment for moment in self._revived if now - moment < REVIVAL_SECONDS), now]
+        if len(self._revived) > REVIVALS:
+            raise StartError(f"the {self.name} ended {REVIVALS + 1} times; see {self._log}")
+        print(f"the {self.name} ended by itself (see {self._log}); starting it again", flush=True)
+        self.start()
+
+    def end(self) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        children.end_group(self._process.pid, self._process.poll)
+        self._process.wait()
 
 
 def _is_loopback(host: str) -> bool:
@@ -108,35 +164,11 @@ def _refuse_second(api: str) -> None:
         raise StartError(f"a Prefect server answers at {api} already; use it, or give another PORT")
 
 
-@contextlib.contextmanager
-def _process(arguments: list[str], env: dict[str, str], name: str) -> Iterator["subprocess.Popen[bytes]"]:
-    log = NOTE.parent / f"{name}.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            # A Ctrl-C is for us: we end them in order, so that the worker can still tell the server.
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            children.end_group(process.pid, process.poll)
-            process.wait()
-
-
-def _wait_for(api: str, server: "subprocess.Popen[bytes]") -> None:
+def _wait_for(api: str, server: _Part) -> None:
     print(f"starting Prefect's server at {api} ...", flush=True)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if server.poll() is not None:
+        if server.ended():
             raise StartError("the server ended while starting; see .prefect/server.log")
         if answers(api):
             return

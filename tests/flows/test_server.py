@@ -33,7 +33,7 @@ class Served:
     def ask(self, path: str, body: dict[str, Any], method: str = "POST") -> Any:
         """Answer of the server's API."""
         data = json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310
+        request = urllib.request.Request(
             f"{self.api}/{path}", data, {"content-type": "application/json"}, method=method
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -141,7 +141,7 @@ def test_a_run_with_an_override_completes_and_leaves_the_files(served: Served) -
     before = (served.root / "params.yaml").read_bytes()
     body = {"parameters": {"request": {"overrides": ["toy.root=7"], "experiment": "seven"}}}
     run = served.ask(f"deployments/{served.deployment('study')['id']}/create_flow_run", body)
-    served.until(lambda: served.state(run["id"]) not in ("Scheduled", "Pending", "Running", "Late"), 90)
+    served.until(lambda: served.state(run["id"]) in ("Completed", "Failed", "Crashed"), 90)
     assert served.state(run["id"]) == "Completed"
     assert (served.root / "params.yaml").read_bytes() == before
     listed = subprocess.run(
@@ -170,7 +170,7 @@ def test_cancelling_in_the_ui_ends_the_stage_and_its_children(served: Served) ->
 def test_a_second_server_on_the_port_is_refused(served: Served) -> None:
     """The message says that one runs already."""
     port = int(served.api.split(":")[2].split("/")[0])
-    with pytest.raises(ui.StartError, match="answers at .* already"):
+    with pytest.raises(ui.StartError, match=r"answers at .* already"):
         ui.serve("127.0.0.1", port)
 
 
@@ -194,7 +194,7 @@ def test_secrets_of_the_environment_are_nowhere(served: Served) -> None:
         assert b"canary-7f3a9b" not in content and b"canary-51d2c8" not in content, path
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_an_open_door_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that others can reach needs a password; loopback does not."""
     monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
