@@ -8,7 +8,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,16 +25,18 @@ def project_copy(root: Path, name: str, say: Callable[[str], None]) -> Iterator[
 
     Args:
         root: The project, a git repository with at least one commit.
-        name: Of the experiment.
+        name: Of the experiment; a second run of one name waits for the first.
         say: Told what happens.
 
     Raises:
-        ExperimentError: if another of this name is running, or git cannot make the copy.
+        ExperimentError: for a name that git does not accept, or if git cannot make the copy.
     """
     folder = root / ".dvc" / "tmp" / "polydetox" / name
+    if name.startswith("-") or subprocess.run(["git", "check-ref-format", f"refs/exps/{name}"]).returncode:
+        raise ExperimentError(f"experiment {name!r}: not a name that git accepts; use letters, digits and dashes")
     if not _run(root, "git", "rev-parse", "--verify", "--quiet", "HEAD", check=False).strip():
         raise ExperimentError(f"{root}: an experiment needs a git repository with a commit to start from")
-    with _alone(folder):
+    with _alone(folder, say):
         _remove(root, folder)  # what a killed run of this name left
         try:
             _run(root, "git", "worktree", "add", "--quiet", "--detach", str(folder), "HEAD")
@@ -51,16 +53,19 @@ def project_copy(root: Path, name: str, say: Callable[[str], None]) -> Iterator[
             _remove(root, folder)
 
 
-def keep(folder: Path, name: str, untracked: Sequence[str] = ()) -> None:
-    """Makes the copy a DVC experiment of its commit, one of the same name replaced.
+def keep(folder: Path, name: str) -> None:
+    """Makes the copy a DVC experiment of its commit, new files included, one of the same name replaced.
 
     Args:
         folder: The copy.
         name: `dvc exp show` lists it, `dvc exp apply` brings it into the workspace.
-        untracked: New files that belong to it.
     """
-    more = [argument for path in untracked for argument in ("--include-untracked", path)]
-    dvc(folder, "exp", "save", "--force", "--name", name, *more)
+    new = _run(folder, "git", "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    more = [argument for path in filter(None, new) for argument in ("--include-untracked", path)]
+    with (folder.parent / ".saving.lock").open("a") as file:
+        # DVC keeps the baseline of what it saves in refs that all copies share: of two saves at once, one failed.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        dvc(folder, "exp", "save", "--force", "--name", name, *more)
 
 
 def dvc(folder: Path, *arguments: str) -> str:
@@ -69,14 +74,15 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps another run of the same name away during the block; the system lets go when this process dies."""
+def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Lets one run at a time make the experiment of this name; the system lets go when a process dies."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ExperimentError(f"an experiment {folder.name} is running; wait, or choose another name") from error
+        except BlockingIOError:
+            say(f"waiting: another run makes experiment {folder.name}")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

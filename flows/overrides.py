@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ruamel.yaml import YAML
 
 from tasks.plumbing import lineage, params
 
@@ -30,38 +29,63 @@ def parse(text: str) -> tuple[str, Any]:
 
 def render(value: Any) -> str:
     """A value as YAML on one line, as KEY=VALUE has it."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
-    return text.removesuffix("\n").removesuffix("\n...")
+    # In a list, for there a comma must be quoted, as it must where the value comes to stand in {a: 1, b: 2}.
+    text = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True).strip()
+    if len(text.splitlines()) > 1:  # double quotes have an escape for every kind of line end
+        text = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), default_style='"').strip()
+    return text.removeprefix("[").removesuffix("]")
 
 
 def apply(path: Path, overrides: Sequence[str]) -> None:
-    """Writes the overrides into a params.yaml, keeping its comments.
+    """Writes the overrides into a params.yaml; all else keeps its bytes, comments included.
 
     Other seeds of train_dpo bring their policies with them, since those are derived from the seeds.
 
     Raises:
         OverrideError: for a key that the file does not have, or one of `runtime`, which changes no result.
     """
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 4096
-    document = editor.load(path)
-    for text in overrides:
-        key, value = parse(text)
+    text = path.read_text(encoding="utf-8")
+    for override in overrides:
+        key, value = parse(override)
         if key.partition(".")[0] == "runtime":
             raise OverrideError(f"override {key}: runtime says how to run, not what; edit params.yaml")
-        known = lineage.flatten(params.read(path)) | {name: None for name in _inner(params.read(path))}
-        if key not in known:
-            near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.0)[0]
-            raise OverrideError(f"override {key}: params.yaml has no such key; did you mean {near}?")
-        *parents, last = key.split(".")
-        section = document
-        for part in parents:
-            section = section[part]
-        section[last] = value
-        if key == "train_dpo.seeds" and isinstance(value, list):  # if not, the check of the types says so
-            document["policies"] = params.expected_policies(value) | _from_elsewhere(document["policies"])
-    editor.dump(document, path)
+        text = _replaced(text, key, value)
+        if key == "train_dpo.seeds":
+            if not isinstance(value, list):
+                raise OverrideError(f"override {key}: expected a list, such as [1, 2], found {value!r}")
+            policies = yaml.safe_load(text)["policies"]
+            text = _replaced(text, "policies", params.expected_policies(value) | _from_elsewhere(policies))
+    path.write_text(text, encoding="utf-8")
+
+
+def _replaced(text: str, key: str, value: Any) -> str:
+    """The text of params.yaml with another value for a key, every other byte as it was."""
+    *parents, last = key.split(".")
+    expected = yaml.safe_load(text)
+    section: Any = expected
+    for part in parents:
+        section = section.get(part) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or last not in section:
+        known = [*lineage.flatten(expected), *_inner(expected)]
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+        raise OverrideError(f"override {key}: params.yaml has no such key; did you mean {near}?")
+    section[last] = value
+    node: Any = yaml.compose(text)
+    for part in key.split("."):
+        [node] = [inner for name, inner in node.value if name.value == part]
+    before, after = text[: node.start_mark.index], text[_end(node) :]
+    edited = f"{before}{' ' if before.endswith(':') else ''}{render(value)}{after}"
+    if yaml.safe_load(edited) != expected:
+        raise OverrideError(f"override {key}: params.yaml writes this value in a way that cannot be replaced; edit it")
+    return edited
+
+
+def _end(node: yaml.Node) -> int:
+    """Where the text of a value ends: that of an indented block with its last value, not at the next key."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
 
 
 def name_of(overrides: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def reevaluate(request: Request) -> State[Any]:
         (folder / "data" / "train_dpo").mkdir(parents=True, exist_ok=True)
         outcomes = carry_out(folder, TARGETS, device=wanted, name=name)
         if not failures(outcomes):
-            experiment.keep(folder, name, [f"models/{request.name}.dvc"])
+            experiment.keep(folder, name)
             logger.info(f"kept as DVC experiment {name}: `dvc exp show`, `dvc exp apply {name}`")
     return verdict(outcomes)
 

@@ -43,10 +43,12 @@ def task_runner() -> TaskRunner[Any]:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("POLYDETOX_RUNNER=ray needs `pip install 'polydetox[ray]'`") from error
         if address := os.environ.get("RAY_ADDRESS"):
-            return RayTaskRunner(address=address)
+            on_cluster: TaskRunner[Any] = RayTaskRunner(address=address)
+            return on_cluster
         # Ray tells its makers about every cluster unless told not to.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        return RayTaskRunner(init_kwargs={"num_cpus": workers(), "include_dashboard": False})
+        here: TaskRunner[Any] = RayTaskRunner(init_kwargs={"num_cpus": workers(), "include_dashboard": False})
+        return here
     raise ValueError(f"{VARIABLE}={chosen!r}: expected threads, dask or ray")
 
 

@@ -1,14 +1,22 @@
 """A toy project of six stages that do what a file tells them, and one Prefect server for all tests of flows."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 STEP = '''
 """A stage of the toy: NAME OUT INPUT...; behaves as behave/NAME says."""
@@ -50,7 +58,7 @@ stages:
     params: [toy.root]
     outs: [data/root/out.txt]
   side:
-    foreach: [a, b, c]
+    foreach: ${letters}
     do:
       desc: one of three that do not need each other
       cmd: python step.py side-${item} data/side/${item}.txt data/root/out.txt
@@ -71,6 +79,7 @@ stages:
     outs: [{metrics/last.txt: {cache: false}}]
 """
 PARAMS = """\
+letters: [a, b, c]
 toy:   # what each stage writes
   root: 1
   side-a: 1
@@ -160,24 +169,20 @@ class Toy:
                 continue
         return found
 
-    def start(self, *command: str, **environment: str) -> "subprocess.Popen[str]":
-        """A Python process in the project that sees the repository's modules and the tests' Prefect server."""
+    def start(self, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """A command in the project, in a session of its own, that uses the tests' Prefect server."""
         env = _environment() | {
             "PREFECT_API_URL": PREFECT_API_URL.value() or "",
             "PREFECT_HOME": str(self.root / ".prefect"),
-            "PYTHONPATH": str(REPOSITORY),
-            "PYTHONWARNINGS": "ignore",
         }
-        # -P: the toy's own package `tasks` must not hide the repository's.
-        return subprocess.Popen(
-            [sys.executable, "-P", *command],
-            cwd=self.root,
-            env=env | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with self.root.with_name("said.txt").open("w") as said:
+            return subprocess.Popen(
+                command, cwd=self.root, env=env | environment, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def said(self) -> str:
+        """What the last command that was started said so far."""
+        return self.root.with_name("said.txt").read_text()
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Returns as soon as the condition holds; fails the test if it does not within the time."""
@@ -186,9 +191,13 @@ class Toy:
             assert time.monotonic() < deadline, f"not within {seconds} s"
             time.sleep(0.05)
 
-    def start_study(self, **request: Any) -> "subprocess.Popen[str]":
+    def start_study(self, request: str = "{}", **environment: str) -> "subprocess.Popen[bytes]":
         """The flow in a process of its own."""
-        return self.start("-m", "flows", "study", json.dumps(request))
+        # -P and no PYTHONPATH: the repository's `tasks` is for the flow, the toy's for what the flow starts.
+        start = (
+            f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from flows.__main__ import main; sys.exit(main())"
+        )
+        return self.start(sys.executable, "-P", "-c", start, "study", request, **environment)
 
 
 def _environment() -> dict[str, str]:
@@ -207,17 +216,20 @@ def prefect_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def untouched_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """A committed toy project in which nothing has run."""
-    root = tmp_path_factory.mktemp("untouched") / "toy"
+def make_toy() -> Callable[[Path], Toy]:
+    """Makes a committed toy project, in which nothing has run, in a folder that does not exist yet."""
+    return _made
+
+
+def _made(root: Path) -> Toy:
     for name, text in {
         "behave/.keep": "",
-        "tasks/__init__.py": "",
         "tasks/__main__.py": CHECK,
         "step.py": STEP,
         "dvc.yaml": PIPELINE,
         "params.yaml": PARAMS,
         "raw.txt": "raw\n",
+        "old.txt": "old\n",
         ".gitignore": IGNORED,
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -234,8 +246,14 @@ def untouched_toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 
 @pytest.fixture(scope="session")
+def untouched_toy(tmp_path_factory: pytest.TempPathFactory, make_toy: Callable[[Path], Toy]) -> Toy:
+    """A toy project in which nothing has run, to be copied."""
+    return make_toy(tmp_path_factory.mktemp("untouched") / "toy")
+
+
+@pytest.fixture(scope="session")
 def repeated_toy(untouched_toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """A toy project that `dvc repro` brought up to date, its results committed."""
+    """A toy project that `dvc repro` brought up to date, its results committed; to be copied."""
     toy = Toy(Path(shutil.copytree(untouched_toy.root, tmp_path_factory.mktemp("repeated") / "toy")))
     done = toy.dvc("repro")
     assert done.returncode == 0, done.stderr
