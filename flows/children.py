@@ -37,7 +37,8 @@ def environment(**more: str) -> dict[str, str]:
 
 def redact(line: str) -> str:
     """The line without the value of any secret that the environment holds."""
-    for name, value in os.environ.items():
+    # The longest first, for one may be part of another.
+    for name, value in sorted(os.environ.items(), key=lambda item: len(item[1]), reverse=True):
         if len(value) >= SHORTEST_SECRET and SECRET_NAME.search(name) and value in line:
             line = line.replace(value, f"<{name}>")
     return line
@@ -71,7 +72,7 @@ def run(
     )
     mark = folder / f"{child.pid}.pgid"
     mark.touch()
-    watcher = threading.Thread(target=_stop_when_told, args=(child, folder), daemon=True)
+    watcher = threading.Thread(target=_end_in_time, args=(child, folder), daemon=True)
     watcher.start()
     assert child.stdout is not None  # it was asked for
     try:
@@ -118,9 +119,8 @@ def end_group(group: int, reap: Callable[[], object] = bool, grace: float = GRAC
         os.killpg(group, signal.SIGKILL)
 
 
-def _stop_when_told(child: "subprocess.Popen[str]", folder: Path) -> None:
-    while child.poll() is None:
-        if stopping(folder):
-            end_group(child.pid, child.poll)
-            return
+def _end_in_time(child: "subprocess.Popen[str]", folder: Path) -> None:
+    while child.poll() is None and not stopping(folder):
         time.sleep(0.3)
+    # Also of a child that ended by itself: what it left behind may keep the pipe open for ever.
+    end_group(child.pid, child.poll)

@@ -76,13 +76,20 @@ def free_port() -> int:
 def served(tmp_path_factory: pytest.TempPathFactory, make_toy: Callable[[Path], Any]) -> Iterator[Served]:
     """The toy project with its flows, served as `make ui` serves it; one for all tests here."""
     root = tmp_path_factory.mktemp("served") / "toy"
-    make_toy(root)
+    toy = make_toy(root)
+    check = (root / "tasks" / "__main__.py").read_text()
+    shutil.copytree(ROOT / "tasks", root / "tasks", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    (root / "tasks" / "__main__.py").write_text(check)
+    with (root / ".gitignore").open("a") as ignored:
+        ignored.write("/.prefect/\n/flows/\n/prefect.*\n")
+    toy.git("add", "--all")
+    toy.git("commit", "--quiet", "--message", "what is served")
     shutil.copytree(ROOT / "flows", root / "flows", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("prefect.yaml", "prefect.toml"):
         shutil.copy(ROOT / name, root)
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"PYTHONPATH": str(ROOT), "POLYDETOX_CANARY_TOKEN": "canary-7f3a9b", "SERVED_API_KEY": "canary-51d2c8"}
+    env |= {"POLYDETOX_CANARY_TOKEN": "canary-7f3a9b", "SERVED_API_KEY": "canary-51d2c8"}
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.ui", "--port", str(port)],
         cwd=root,

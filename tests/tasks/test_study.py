@@ -58,3 +58,12 @@ def test_the_headline_names_every_language_and_the_report(study, capsys: pytest.
     for language in ["ar", "de", "en", "es", "ja", "zh", "others"]:
         assert f"  {language:8} 0." in printed
     assert (study.root / "data/report/report.html").as_uri() in printed
+
+
+def test_a_secret_of_the_environment_is_in_no_file(study, canary: str) -> None:
+    """Neither lock, report, metrics, DVC's cache, the ledger nor MLflow's store has what stood in the environment."""
+    files = [path for path in study.root.rglob("*") if path.is_file() and ".git" not in path.parts]
+    names = {path.name for path in files}
+    assert {"dvc.lock", "report.html", "mlflow.db", "summary.json"} <= names and len(files) > 150
+    assert any(".polydetox" in path.parts for path in files)
+    assert [path for path in files if canary.encode() in path.read_bytes()] == []
