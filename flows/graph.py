@@ -44,9 +44,7 @@ class GraphError(ValueError):
     """A pipeline or a target that cannot be read; the message says which and why."""
 
 
-def read_graph(
-    root: Path, targets: Sequence[str] = (), say: Callable[[str], None] = print, stop: Callable[[], bool] = bool
-) -> list[Node]:
+def read_graph(root: Path, targets: Sequence[str] = (), say: Callable[[str], None] = print) -> list[Node]:
     """The targets (all stages, if none) and what they need, in the order of `dvc repro`.
 
     Waits while another process runs a stage of the same project, for DVC cannot tell then what is fresh.
@@ -58,9 +56,7 @@ def read_graph(
     while True:
         try:
             return _read(root, targets)
-        except (LockError, RWLockFileCorruptedError) as error:
-            if stop():
-                raise GraphError(f"stopped while waiting for another run in {root}") from error
+        except (LockError, RWLockFileCorruptedError):
             if not waiting:
                 say("waiting: another process is running a stage of this project")
                 waiting = True

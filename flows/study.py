@@ -6,11 +6,10 @@ from typing import Any, Literal
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows import children, exhibits, experiment, overrides
+from flows import exhibits, experiment, overrides
 from flows.check import check_params
 from flows.graph import read_graph
 from flows.runners import task_runner
@@ -75,9 +74,7 @@ def carry_out(
     folder: Path, targets: list[str], *, force: bool = False, device: str | None = None, name: str = ""
 ) -> dict[str, str]:
     """Brings a project or its copy up to date and shows the result; outcome per stage."""
-    say = get_run_logger().info
-    stop = project.root() / ".polydetox" / "running" / str(flow_run.id)
-    nodes = read_graph(folder, targets, say, lambda: children.stopping(stop))
+    nodes = read_graph(folder, targets, get_run_logger().info)
     outcomes = bring_up_to_date(folder, nodes, force=force, device=device, experiment=name or None)
     if not failures(outcomes):
         exhibits.show(folder, outcomes, name)

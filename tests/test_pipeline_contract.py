@@ -133,6 +133,9 @@ def test_policies_and_seeds_must_agree() -> None:
     fewer_seeds = loaded | {"train_dpo": loaded["train_dpo"] | {"seeds": [1, 2]}}
     with pytest.raises(params.ParamsError, match="dpo-3 has no seed"):
         params.check_policies(fewer_seeds)
+    no_list = loaded | {"train_dpo": loaded["train_dpo"] | {"seeds": 4}}
+    with pytest.raises(params.ParamsError, match=r"train_dpo\.seeds: expected a list, such as \[1, 2\], found 4"):
+        params.check_policies(no_list)
 
 
 def test_no_stage_that_gains_from_a_gpu_writes_a_metric_into_git() -> None:

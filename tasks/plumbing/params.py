@@ -69,7 +69,10 @@ def check_policies(raw: dict[str, Any], path: Path = PARAMS) -> None:
 
     Checkpoints from elsewhere may stand beside them, as models/NAME.
     """
-    expected = expected_policies(raw.get("train_dpo", {}).get("seeds", []))
+    seeds = raw.get("train_dpo", {}).get("seeds", [])
+    if not isinstance(seeds, list):
+        raise ParamsError(f"{path}: train_dpo.seeds: expected a list, such as [1, 2], found {seeds!r}")
+    expected = expected_policies(seeds)
     found = raw.get("policies", {})
     for name in sorted(set(expected) | set(found)):
         if name not in expected and str(found[name]) == f"models/{name}":
