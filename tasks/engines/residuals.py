@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.language_model import batches_by_length, context_length, encode, pad, pad_id
+from tasks.engines.mlp_family import blocks
 from tasks.science.pooling import mean_pool
 
 
@@ -42,7 +43,7 @@ def last_residuals(
     longest = context_length(model)
     rows = [row[:longest] for row in encoded]
     pooled: list[Tensor | None] = [None] * len(rows)
-    with _output_of(last_block(model)) as seen:
+    with _output_of(blocks(model)[-1]) as seen:
         for indices in progress(batches_by_length(rows, batch)):
             ids_BS, mask_BS = pad([rows[i] for i in indices], pad_id(tokenizer), "right", model.device)
             model.base_model(input_ids=ids_BS, attention_mask=mask_BS, use_cache=False)
@@ -53,15 +54,6 @@ def last_residuals(
         torch.stack([vector_D for vector_D in pooled if vector_D is not None]),
         tuple(len(row) > longest for row in encoded),
     )
-
-
-def last_block(model: PreTrainedModel) -> nn.Module:
-    """The decoder's last block; ValueError if its list of blocks is neither `h` nor `layers`."""
-    for name in ("h", "layers"):
-        blocks = getattr(model.base_model, name, None)
-        if isinstance(blocks, nn.ModuleList):
-            return blocks[-1]
-    raise ValueError(f"{type(model).__name__}: its blocks are not known; they are neither in `h` nor in `layers`")
 
 
 @contextmanager
