@@ -132,7 +132,7 @@ def _sets(params: Recipe, item: str) -> dict[str, list[list[Neuron]]]:
     shape = (cosine_LF.shape[0], cosine_LF.shape[1])
     rng = np.random.default_rng(params.seed)
     # Half of all neurons may be in the four groups, so their control is drawn from all: overlap is chance.
-    sets[f"random, as many as {FOUR_GROUPS}"] = [
+    sets[f"random for {FOUR_GROUPS}"] = [
         random_neurons(shape, len(together), set(), rng) for _ in range(len(sets["random"]))
     ]
     sets[ALL] = [[(layer, index) for layer in range(shape[0]) for index in range(shape[1])]]

@@ -22,7 +22,7 @@ BASE, OTHERS, ALL_LANGUAGES = "base", "others", "mean"
 UNCHANGED, SOURCES = "unchanged", "actual"
 CONTROLS = ("random", "matched", "direction")
 GROUPS = "four groups"
-GROUPS_CONTROL = f"random, as many as {GROUPS}"
+GROUPS_CONTROL = f"random for {GROUPS}"
 
 
 class MeasureMechanism(BaseModel, frozen=True, extra="forbid"):
@@ -137,7 +137,12 @@ def _doses(params: MeasureMechanism, rng: np.random.Generator) -> pd.DataFrame:
             sources = means.of(f"{SOURCES} 0 {dose:g}")
             columns["sources_less_control"] = difference(sources, found, params.confidence)
         rows += [
-            {"neurons": name, "dose": dose, "language": language, "perplexity": perplexity.get((name, dose, language))}
+            {
+                "neurons": name,
+                "dose": dose,
+                "language": language,
+                "perplexity": perplexity.get((name, dose, language)),
+            }
             | _columns({column or "toxicity": values[place] for column, values in columns.items()})
             for place, language in enumerate([*means.languages, ALL_LANGUAGES])
         ]

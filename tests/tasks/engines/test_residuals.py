@@ -9,7 +9,8 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.language_model import load
-from tasks.engines.residuals import last_block, last_residuals
+from tasks.engines.mlp_family import blocks
+from tasks.engines.residuals import last_residuals
 
 TEXTS = ["red bread", "the teacher buys red bread in the market.", "先生", "a", "शिक्षक बहुत अच्छा है।", "red bread"]
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase, str]
@@ -88,13 +89,13 @@ def test_it_is_not_the_state_after_the_norm(loaded: Loaded) -> None:
 def test_nothing_stays_behind_on_the_model(loaded: Loaded) -> None:
     """The hook is removed, also after a failure; transformers keeps hooks of its own there."""
     model, tokenizer, _ = loaded
-    before = list(last_block(model)._forward_hooks)
+    before = list(blocks(model)[-1]._forward_hooks)
     last_residuals(model, tokenizer, TEXTS, 2)
     with pytest.raises(ValueError, match="text 0 is empty"):
         last_residuals(model, tokenizer, [""], 2)
     with pytest.raises(ZeroDivisionError):
         last_residuals(model, tokenizer, TEXTS, 2, lambda batches: (1 // 0 for _ in batches))
-    assert list(last_block(model)._forward_hooks) == before
+    assert list(blocks(model)[-1]._forward_hooks) == before
 
 
 def test_a_text_longer_than_the_context_counts_with_its_beginning(loaded: Loaded) -> None:
@@ -106,10 +107,10 @@ def test_a_text_longer_than_the_context_counts_with_its_beginning(loaded: Loaded
 
 
 def test_a_model_whose_blocks_are_not_known_is_refused(loaded: Loaded) -> None:
-    """The message names the model's class."""
+    """The message names where they were looked for."""
     model = copy.deepcopy(loaded[0])
     for name in ("h", "layers"):
         if hasattr(model.base_model, name):
             delattr(model.base_model, name)
-    with pytest.raises(ValueError, match=rf"{type(model).__name__}: its blocks are not known"):
-        last_block(model)
+    with pytest.raises(ValueError, match="keeps no list of blocks in `layers` or `h`"):
+        blocks(model)
