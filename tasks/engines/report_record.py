@@ -69,7 +69,7 @@ def examples(study: Study, wanted: int, show_text: bool) -> Section:
 def provenance(study: Study) -> Section:
     """Where the numbers come from."""
     sentences: list[str | Text] = [
-        "The numbers come from metrics/measure_transfer/*.csv and metrics/measure_retrieval/*.csv; dvc.lock at the "
+        "The numbers come from metrics/measure_{transfer,retrieval,mechanism}/*.csv; dvc.lock at the "
         "git commit that holds them says which code, data and parameters made them.",
         Markup(
             "This page is itself an output of the pipeline, so it cannot name that commit: "

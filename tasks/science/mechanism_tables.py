@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tasks.science.examples import redact
 from tasks.science.mechanism_verdicts import Row, percent_bracket
@@ -40,23 +39,9 @@ SETS = {  # what the page calls a set of neurons, in the order of the page
 SHOWN = 4  # tokens per language in a cell
 
 
-def cited_rows(sheet: Sheet) -> list[Row]:
-    """Every row; one whose key would have a comma, which separates filters, cites the file instead."""
-    found: list[Row] = []
-    for row in sheet.rows():
-        if any("," in str(row[name]) for name in sheet.key):
-            plain: Mapping[str, Any] = {
-                name: sheet.total(value) if isinstance(value, float) else value for name, value in row.items()
-            }
-            found.append(plain)
-        else:
-            found.append(row)
-    return found
-
-
 def explained_rows(explained: Sheet, policy: str, way: str, language: str = MEAN) -> dict[str, Row]:
     """One policy's shares in one language by set, in the order of the page, then any other set but `unchanged`."""
-    rows = {row["neurons"]: row for row in cited_rows(explained.where(policy=policy, way=way, language=language))}
+    rows = {row["neurons"]: row for row in explained.where(policy=policy, way=way, language=language).rows()}
     names = [*SETS, *(name for name in rows if name not in SETS and name != UNCHANGED)]
     return {name: rows[name] for name in names if name in rows}
 

@@ -207,7 +207,7 @@ def ceiling_verdict(policy: str, rows: Mapping[str, Row]) -> Text:
         _share(restore),
         " of the drop when restored and brings about ",
         _share(impose),
-        " when imposed; what is left lies outside the neurons’ activations.",
+        " when imposed.",
     )
     if restore["share_low"] > 0:
         return sentence

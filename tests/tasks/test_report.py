@@ -36,6 +36,12 @@ INPUTS = {
     "metrics/measure_transfer/points.csv": "measure_transfer",
     "metrics/measure_retrieval/layers.csv": "measure_retrieval",
     "metrics/measure_retrieval/languages.csv": "measure_retrieval",
+    "metrics/measure_mechanism/probe.csv": "measure_mechanism",
+    "metrics/measure_mechanism/neurons.csv": "measure_mechanism",
+    "metrics/measure_mechanism/activations.csv": "measure_mechanism",
+    "metrics/measure_mechanism/doses.csv": "measure_mechanism",
+    "metrics/measure_mechanism/explained.csv": "measure_mechanism",
+    "data/find_toxic_neurons/tokens.parquet": "find_toxic_neurons",
     "data/prepare_model/learning.csv": "prepare_model",
     "data/prepare_prompts/prompts.parquet": "prepare_prompts",
     "data/prepare_pairs/drops.json": "prepare_pairs",
@@ -112,10 +118,13 @@ def write_study(
         _write_policy(policy, prompts)
     for seed in (1, 2):
         _write_run(seed)
+    _write_mechanism()
     sections = {
         "prepare_model": {"kind": "mini"},
         "prepare_parallel": {"sentences": 20},
         "measure_transfer": {"source": "en", "confidence": 0.95},
+        "find_toxic_neurons": {"source": "en"},
+        "measure_mechanism": {"source": "en", "confidence": 0.95},
         "runtime": {"device": "zonkodevice"},
     }
     Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
@@ -165,6 +174,51 @@ def _write_run(seed: int) -> None:
     curves = pd.DataFrame({f"validation_{name}": [0.0, value, value] for name, value in columns.items()})
     curves.insert(0, "step", [0, 1, 2])
     write_csv(folder / "curves.csv", curves)
+
+
+def _write_mechanism() -> None:
+    """One source of two candidates; it carries 40% of the drop, random neurons 5%, all neurons 90%."""
+    folder = Path("metrics/measure_mechanism")
+    quality = {"texts": 20, "toxic": 8, "average_precision": 0.7, "f1": 0.6, "accuracy": 0.7, "majority": 0.6}
+    probe = [{"language": language, **quality, **_with_interval("auroc", 0.8)} for language in LANGUAGES]
+    write_csv(folder / "probe.csv", pd.DataFrame(probe))
+    spoken = {"languages": 2.0, "languages_by_chance": 4.0, "chance_low": 3.0, "chance_high": 5.0, "p_fewer": 0.01}
+    neurons = [
+        {"layer": 0, "neuron": number, "actual": number == 0, "cosine": 0.3, "activation": 0.1, "p_more": 1.0, **spoken}
+        for number in (0, 1)
+    ]
+    write_csv(folder / "neurons.csv", pd.DataFrame(neurons))
+    tokens = [{"layer": 0, "neuron": 0, "place": place, "text": "zonkotoken", "language": "en"} for place in (1, 2)]
+    write_parquet(Path("data/find_toxic_neurons/tokens.parquet"), pd.DataFrame(tokens))
+    course = _with_interval("before", 0.4) | _with_interval("after", 0.2) | _with_interval("change", -0.2)
+    activations = [
+        {"decoding": decoding, "measure": measure, "language": language, **course, "after_by_seed": "0.1 0.3"}
+        for decoding in ("greedy", "sampled")
+        for measure in ("activation", "key_product")
+        for language in (*LANGUAGES, "others")
+    ]
+    write_csv(folder / "activations.csv", pd.DataFrame(activations))
+    fell = (
+        _with_interval("toxicity", 0.3) | _with_interval("change", -0.2) | _with_interval("sources_less_control", -0.1)
+    )
+    doses = [
+        {"neurons": name, "dose": dose, "language": "mean", "perplexity": 3.5, **fell}
+        for name, dose in (("actual", -2.5), ("random", -2.5), ("unchanged", 0.0))
+    ]
+    write_csv(folder / "doses.csv", pd.DataFrame(doses))
+    explained = [
+        {
+            "policy": "dpo-1", "way": way, "neurons": name, "count": count, "language": language, "perplexity": 3.5,
+            "toxicity": 0.1 if way == "restore" else 0.5, **_with_interval("share", share),
+            **_with_interval("less_control", share - 0.05), **_with_interval("less_matched", share - 0.05),
+        }
+        for way in ("restore", "impose")
+        for name, count, share in (
+            ("unchanged", 0, 0), ("actual", 1, 0.4), ("random", 1, 0.05), ("all neurons", 8, 0.9),
+        )
+        for language in (*LANGUAGES, "mean")
+    ]  # fmt: skip
+    write_csv(folder / "explained.csv", pd.DataFrame(explained))
 
 
 def make(show_text: bool = False, policies: dict[str, Path] = POLICIES) -> str:
@@ -241,7 +295,7 @@ def test_text_is_shown_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     write_study(FELL)
     page = make(show_text=True)
-    assert all(text in page for text in ("zonkoprompt0", "zonkobase", "zonkoafter"))
+    assert all(text in page for text in ("zonkoprompt0", "zonkobase", "zonkoafter", "zonkotoken"))
     assert "they are in clear (report.show_text is true)" in text_of(page)
 
 
@@ -261,6 +315,14 @@ def test_headline_follows_the_numbers(page: str) -> None:
     assert "in 3 of 3 languages. No language got more toxic." in text
     assert "it tells something beforehand" in text
     assert "became less likely, too" in text
+
+
+def test_mechanism_follows_the_numbers(page: str) -> None:
+    """One source of eight neurons carries .4 of the drop from .5 to .1, .35 more than a random one."""
+    text = text_of(page)
+    assert "Restoring 1 of 8 neurons undoes 40% [+35%, +45%] of the drop in mean toxicity (dpo-1), 0.500 to" in text
+    assert "the difference +35% [+30%, +40%] is beyond chance." in text
+    assert 'data-why="metrics/measure_mechanism/doses.csv:neurons=actual,dose=-2.5,language=mean:toxicity"' in page
 
 
 def test_worsening_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

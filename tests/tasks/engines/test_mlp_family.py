@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from nnsight import NNsight
 from transformers import (
     ApertusConfig,
     AutoModelForCausalLM,
@@ -234,3 +235,26 @@ def test_an_unknown_family_is_refused_with_what_there_is() -> None:
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(ValueError, match=r"'gpt_neox'.*supported are gpt2, bloom, llama.*docs/mlp_families\.md"):
         family_of(model)
+
+
+NNSIGHT = {"gpt2": "transformer.h.1.mlp.c_proj", "bloom": "transformer.h.1.mlp.dense_4h_to_h"}
+
+
+@torch.no_grad()
+def test_readings_and_offsets_agree_with_nnsight(model: PreTrainedModel) -> None:
+    """Somebody else's hooks read the same activations and change the logits alike."""
+    read: dict[int, torch.Tensor] = {}
+    with reading(model, read.__setitem__):
+        model(IDS)
+    with offset(model, by_layer([(1, 5)], model.device), 2.5):
+        changed = model(IDS).logits
+    seen = NNsight(model)
+    second = seen
+    for name in NNSIGHT.get(model.config.model_type, "model.layers.1.mlp.down_proj").split("."):
+        second = second[int(name)] if name.isdigit() else getattr(second, name)
+    with seen.trace(IDS):
+        activation = second.input.save()
+        second.input[:, -1, 5] += 2.5
+        logits = seen.output.logits.save()
+    torch.testing.assert_close(logits, changed, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(activation[:, :-1], read[1][:, :-1], atol=1e-5, rtol=1e-4)
