@@ -45,7 +45,7 @@ class _HalfBlind:
 
 def test_a_missing_score_stays_missing_with_its_reason(copied_study, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a scorer does not know is null, never 0, and coverage says how much that is."""
-    monkeypatch.setattr(score_toxicity, "LexiconScorer", lambda *_: _HalfBlind(0.5))
+    monkeypatch.setattr(score_toxicity, "scorer_of", lambda *_: _HalfBlind(0.5))
     copied_study.run("score_toxicity", "base")
     scores = pd.read_parquet("data/score_toxicity/base/scores.parquet")
     german = scores[scores["language"] == "de"]
@@ -58,7 +58,7 @@ def test_a_missing_score_stays_missing_with_its_reason(copied_study, monkeypatch
 @pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1])
 def test_a_score_that_is_none_is_refused(copied_study, monkeypatch, capsys, value) -> None:
     """A scorer that returns NaN or leaves [0, 1] is broken; the message names scorer, row and value."""
-    monkeypatch.setattr(score_toxicity, "LexiconScorer", lambda *_: _HalfBlind(value))
+    monkeypatch.setattr(score_toxicity, "scorer_of", lambda *_: _HalfBlind(value))
     assert cli.main(["score_toxicity", "base"]) == 1
     said = capsys.readouterr().err
     assert "test/half-blind" in said and str(value) in said and "en en-000 sample 0" in said
