@@ -180,7 +180,7 @@ def _read_csv(path: Path) -> list[Row]:
                 )
             rows.append(row)
     except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: not valid CSV ({error})") from error
+        raise ValueError(f"{path}: line {reader.reader.line_num}: not valid CSV ({error})") from error
     if not rows:
         raise ValueError(f"{path}: has no rows")
     return rows

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html.entities import html5
 
 Column = dict[str, str]
 
@@ -68,13 +69,19 @@ def clean(text: str, strip: bool = True) -> tuple[str, list[str]]:
             found.append(name)
         return new
 
-    text = step("html_entity", _ENTITY.sub(lambda match: html.unescape(match[0]), text))
+    text = step("html_entity", _ENTITY.sub(_character, text))
     text = step("control_character", _CONTROL.sub("", _LINE_END.sub("\n", text)))
     text = step("lone_surrogate", _SURROGATE.sub(REPLACEMENT, text))
     text = step("not_nfc", unicodedata.normalize("NFC", text))
     if strip:
         text = step("surrounding_space", text.strip())
     return text, found
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What an entity stands for; itself if nobody defined it (html.unescape would read &notit; as &not and it;)."""
+    name = entity[0][1:]
+    return html.unescape(entity[0]) if name.startswith("#") else html5.get(name, entity[0])
 
 
 def clean_text(text: str, tally: Tally, strip: bool = True) -> str:
