@@ -81,9 +81,10 @@ def _pairs(states: Mapping[str, Array], pivot: str) -> dict[str, tuple[Array, Ar
         if language != pivot:
             before = f"{pair}/" if pair else ""
             if before + pivot not in states:
+                held = sorted(name.removeprefix(before) for name in states if name.startswith(before))
                 raise ArtefactError(
-                    f"{STATES}: the sentences of {language} have no {pivot} version (measure_retrieval.pivot), only "
-                    f"{', '.join(sorted(name for name in states if name.startswith(before)))}"
+                    f"{STATES}: the sentences paired for {pair} have no {pivot} version (measure_retrieval.pivot), "
+                    f"only {', '.join(held)}"
                 )
             pairs[language] = (states[before + pivot], states[before + language])
     return pairs

@@ -56,7 +56,7 @@ def clean(text: str, strip: bool = True) -> tuple[str, list[str]]:
 
     HTML entities with their semicolon become characters, once (an escaped entity stays one). Line ends become line
     feeds; control characters but tab and line feed go, as does a byte order mark. Lone surrogates, which UTF-8 cannot
-    hold, become U+FFFD. Then Unicode NFC, the composed form.
+    hold, become U+FFFD. Then Unicode NFC, so that letters that look the same are the same.
 
     Args:
         text: Any text.

@@ -97,7 +97,7 @@ def test_a_broken_line_or_encoding_inside_of_the_archive_is_named(tmp_path: Path
 
 
 def test_any_wrong_password_is_refused(tmp_path: Path) -> None:
-    """One in 256 passes the check byte and decrypts to noise; of 600 wrong ones about two do, and all are refused alike."""
+    """One in 256 passes the check byte and decrypts to noise, so about two of these 600; all are refused alike."""
     path = rtp_lx_zip(tmp_path / "a.zip", {"EN": [rtp_lx_row(0, "you are a")]})
     for number in range(600):
         with pytest.raises(ValueError, match=r"cannot be decrypted with this password.*README.*\(key `password`\)"):
