@@ -23,7 +23,7 @@ from tests.conftest import SENTENCES as WORDS
 from tests.published_data import LANGUAGES, ROOT, project
 
 # Where docs/data.md puts NTREX-128; it is real data, so no part of the repository.
-NTREX = Path(os.environ.get("POLYDETOX_NTREX", ROOT / "data/raw/NTREX-128"))
+NTREX = Path(os.environ.get("POLYDETOX_NTREX", ROOT / "data/raw/NTREX/NTREX-128"))
 
 
 def test_accuracy_is_the_share_of_sentences_whose_nearest_neighbour_is_their_translation(study) -> None:
