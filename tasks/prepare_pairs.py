@@ -133,6 +133,10 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
         columns=["prompt", "chosen", "rejected", "prompt_tokens", "chosen_tokens", "rejected_tokens"],
     )
     prompts = sorted(frame["prompt"].unique())
+    if len(prompts) < 2:
+        raise ValueError(
+            "prepare_pairs: all pairs have one prompt; training and validation need one each, so add pairs"
+        )
     count = max(1, round(len(prompts) * prepare_pairs.validation))
     held_out = set(random.Random(f"split {prepare_pairs.seed}").sample(prompts, count))
     frame.insert(0, "split", ["validation" if prompt in held_out else "train" for prompt in frame["prompt"]])

@@ -144,6 +144,15 @@ def test_a_limit_keeps_a_seeded_sample_of_what_nothing_drops(make, capsys: pytes
     assert "prepare_pairs.limit is 6, but only 5 are left" in capsys.readouterr().err
 
 
+def test_a_single_prompt_cannot_be_split(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing would be left to train on."""
+    Path("raw").mkdir()
+    Path("raw/split_0.jsonl").write_bytes(json_lines(LEE[:2]))
+    with pytest.raises(AssertionError):
+        make(kind="lee", path="raw")
+    assert "all pairs have one prompt" in capsys.readouterr().err
+
+
 def test_ones_own_table(make) -> None:
     """A CSV with names of one's own."""
     rows = pd.DataFrame([{"q": f"der Lehrer {n}", "yes": " ist gut", "no": " ist ein Narr"} for n in range(4)])
