@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from safetensors.torch import save_file
 
 from tasks.engines.embedding import embed
@@ -19,9 +20,42 @@ STATES = Path("data/embed_parallel/states.safetensors")
 
 
 def run(runtime: Runtime) -> str:
-    """Writes one tensor (layers + 1, sentences, width) per language, sentences in the order of their ids."""
+    """Writes one tensor (layers + 1, sentences, width) per language, sentences in the order of their ids.
+
+    Where languages have English sentences of their own (column `pair`), there are two per pair: PAIR/LANGUAGE.
+    """
     set_up(0)
     sentences = read_table(SENTENCES, ["language", "sentence_id", "text"], key=["language", "sentence_id"])
+    texts = _texts(sentences)
+    model, tokenizer = load(require(MODEL), pick_device(runtime.device))
+    flat = [text for column in texts.values() for text in column]
+    states = embed(model, tokenizer, flat, runtime.embed_batch, partial(progress, description="embed"))
+    tensors, start = {}, 0
+    for name, column in texts.items():
+        tensors[name] = states[:, start : start + len(column)].contiguous()
+        start += len(column)
+    with writing(STATES) as part:
+        save_file(tensors, part)
+    longest = max(map(len, texts.values()))
+    return (
+        f"{STATES}: {states.shape[0]} layers of width {states.shape[2]}, {longest} sentences in "
+        f"{sentences['language'].nunique()} languages"
+    )
+
+
+def _texts(sentences: pd.DataFrame) -> dict[str, list[str]]:
+    """Texts by the name of their tensor."""
+    if "pair" not in sentences:
+        return _columns(sentences)
+    return {
+        f"{pair}/{language}": column
+        for pair, rows in sentences.groupby("pair")
+        for language, column in _columns(rows).items()
+    }
+
+
+def _columns(sentences: pd.DataFrame) -> dict[str, list[str]]:
+    """Texts by language, in the order of the sentence ids; ArtefactError if a language lacks one."""
     table = sentences.pivot(index="sentence_id", columns="language", values="text").sort_index()
     holes = table.isna()
     if holes.to_numpy().any():
@@ -30,16 +64,4 @@ def run(runtime: Runtime) -> str:
         raise ArtefactError(
             f"{SENTENCES}: sentence {sentence_id} has no {language} version; parallel text needs them all"
         )
-    model, tokenizer = load(require(MODEL), pick_device(runtime.device))
-    texts = [text for language in table for text in table[language]]
-    states = embed(model, tokenizer, texts, runtime.embed_batch, partial(progress, description="embed"))
-    count = len(table)
-    tensors = {
-        str(language): states[:, number * count : (number + 1) * count].contiguous()
-        for number, language in enumerate(table)
-    }
-    with writing(STATES) as part:
-        save_file(tensors, part)
-    return (
-        f"{STATES}: {states.shape[0]} layers of width {states.shape[2]}, {count} sentences in {len(tensors)} languages"
-    )
+    return {str(language): table[language].tolist() for language in table}

@@ -105,11 +105,13 @@ def _explain(name: str, kind: Any, problem: Any) -> str:
 
 
 def _keys(kind: Any, parents: list[Any]) -> set[str]:
-    """Keys that a nested type accepts below `parents`; a union contributes those of all its members."""
+    """Keys that a nested type accepts below `parents`; a union those of the member that a tag names, else of all."""
     if get_origin(kind) is Annotated:
         return _keys(get_args(kind)[0], parents)
     if get_origin(kind) in (Union, UnionType):
-        return set().union(*(_keys(member, parents) for member in get_args(kind)))
+        members = get_args(kind)
+        named = [member for member in members if parents and parents[0] in _tags(member)]
+        return set().union(*(_keys(member, parents) for member in named or members))
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return set().union(*(_keys(member, parents[1:]) for member in get_args(kind)[-1:])) if parents else set()
     if not parents:
@@ -117,3 +119,11 @@ def _keys(kind: Any, parents: list[Any]) -> set[str]:
     if parents[0] not in kind.model_fields:  # the tag of a discriminated union is part of the location
         return _keys(kind, parents[1:])
     return _keys(kind.model_fields[parents[0]].annotation, parents[1:])
+
+
+def _tags(member: Any) -> set[Any]:
+    """Values of the literal fields of a member of a union, by one of which it is told from the others."""
+    if not (isinstance(member, type) and issubclass(member, BaseModel)):
+        return set()
+    fields = [field.annotation for field in member.model_fields.values()]
+    return {tag for annotation in fields if get_origin(annotation) is Literal for tag in get_args(annotation)}

@@ -1,19 +1,24 @@
 """English preference pairs: no leak between splits, nothing dropped in silence."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
+from tasks import __main__ as cli
 from tasks.engines import mini_world_source
-from tasks.prepare_pairs import PreparePairs, drop_reason
+from tasks.prepare_pairs import MiniPairs, drop_reason
+from tests.published_data import ROOT, json_lines, project, rtp_lx_row, rtp_lx_zip
 
 
 @pytest.fixture
-def params(study) -> PreparePairs:
-    return PreparePairs(**yaml.safe_load(Path("params.yaml").read_text())["prepare_pairs"])
+def params() -> MiniPairs:
+    return MiniPairs(**yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["prepare_pairs"])
 
 
 def test_no_prompt_is_in_both_splits(study) -> None:
@@ -62,3 +67,133 @@ def test_a_second_run_makes_the_same_bytes(study) -> None:
     before = study.files("data/prepare_pairs")
     study.run("prepare_pairs")
     assert study.files("data/prepare_pairs") == before
+
+
+REAL = {"seed": 1, "validation": 0.25, "max_prompt_tokens": 16, "max_completion_tokens": 16, "limit": None}
+Made = tuple[pd.DataFrame, dict[str, Any], dict[str, Any]]
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Made]:
+    """Runs the stage on published pairs, with a tokenizer of its own: pairs, drops, cleaning."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(**section: Any) -> Made:
+        project(tmp_path, prepare_pairs=REAL | section)
+        if not Path("models").exists():
+            shutil.copytree(tiny_model_dir, "models/prepare_model")
+        assert cli.main(["prepare_pairs"]) == 0
+        folder = Path("data/prepare_pairs")
+        records = [json.loads((folder / name).read_text()) for name in ("drops.json", "cleaning.json")]
+        return pd.read_parquet(folder / "pairs.parquet"), records[0], records[1]
+
+    return run
+
+
+def _lee(prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
+    return {"prompt_text": prompt, "unpert_gen_text": chosen, "pert_gen_text": rejected, "prompt_input_ids": [1]}
+
+
+LEE = [
+    _lee("the teacher", " is kind.", " is a fool."),
+    _lee("the teacher", " is very kind.", " is a liar."),
+    _lee("the doctor", "the doctor is good.", "the doctor is a fool."),
+    _lee("a", " b", " b"),
+    _lee("the teacher", " is kind.", " is a fool."),
+    _lee("the market", " &quot;good&quot;", " bad"),
+    _lee("the bread", "the bread", " bad"),
+    _lee("the market " * 20, " good", " bad"),
+    _lee("red", " bread", " bread in the market" * 20),
+    _lee("el maestro", " es bueno", " es un necio"),
+]
+
+
+def test_the_papers_pairs_are_read_and_every_drop_is_counted(make) -> None:
+    """Ten rows: five stay; one repeats its prompt on both sides, one on one side, where nothing is left."""
+    Path("raw").mkdir()
+    Path("raw/split_0.jsonl").write_bytes(json_lines(LEE[:4]))
+    Path("raw/split_1.jsonl").write_bytes(json_lines(LEE[4:]))
+    pairs, drops, cleaning = make(kind="lee", path="raw")
+    reasons = ("chosen_equals_rejected", "duplicate", "empty", "prompt_too_long", "completion_too_long")
+    assert {name: drops[name] for name in reasons} == dict.fromkeys(reasons, 1)
+    assert (drops["read"], drops["kept"], drops["train"] + drops["validation"]) == (10, 5, 5)
+    assert set(drops) == {*reasons, "read", "kept", "train", "validation"}
+    prompts = pairs.groupby("split")["prompt"].agg(set)
+    assert len(prompts["validation"]) == 1 and not prompts["train"] & prompts["validation"]  # a quarter of 4 prompts
+    assert list(pairs[["prompt", "chosen", "rejected"]].itertuples(index=False, name=None)) == [
+        ("the teacher", " is kind.", " is a fool."),
+        ("the teacher", " is very kind.", " is a liar."),
+        ("the doctor", " is good.", " is a fool."),
+        ("the market", ' "good"', " bad"),
+        ("el maestro", " es bueno", " es un necio"),
+    ]
+    assert cleaning["repeated_the_prompt"] == {"chosen": 2, "rejected": 1}
+    assert cleaning["texts_changed"]["html_entity"] == 1
+    assert (cleaning["kind"], cleaning["language"], cleaning["read"], cleaning["kept"]) == ("lee", "en", 10, 5)
+
+
+def test_a_limit_keeps_a_seeded_sample_of_what_nothing_drops(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three of five, the rest counted; six are more than there are."""
+    Path("raw").mkdir()
+    Path("raw/split_0.jsonl").write_bytes(json_lines(LEE))
+    pairs, drops, _ = make(kind="lee", path="raw", limit=3)
+    assert (len(pairs), drops["over_limit"], drops["kept"]) == (3, 2, 3)
+    assert make(kind="lee", path="raw", limit=3)[0].equals(pairs)
+    with pytest.raises(AssertionError):
+        make(kind="lee", path="raw", limit=6)
+    assert "prepare_pairs.limit is 6, but only 5 are left" in capsys.readouterr().err
+
+
+def test_a_single_prompt_cannot_be_split(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing would be left to train on."""
+    Path("raw").mkdir()
+    Path("raw/split_0.jsonl").write_bytes(json_lines(LEE[:2]))
+    with pytest.raises(AssertionError):
+        make(kind="lee", path="raw")
+    assert "all pairs have one prompt" in capsys.readouterr().err
+
+
+def test_ones_own_table(make) -> None:
+    """A CSV with names of one's own."""
+    rows = pd.DataFrame([{"q": f"der Lehrer {n}", "yes": " ist gut", "no": " ist ein Narr"} for n in range(4)])
+    rows.to_csv("own.csv", index=False)
+    columns = {"prompt": "q", "chosen": "yes", "rejected": "no"}
+    pairs, drops, cleaning = make(kind="table", path="own.csv", language="de", columns=columns)
+    assert (drops["kept"], drops["validation"], cleaning["language"]) == (4, 1, "de")
+    assert pairs["chosen"].tolist() == [" ist gut"] * 4
+
+
+def test_training_on_the_benchmark_must_be_accepted_and_is_recorded(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the field, or with anything but `accepted`, the stage refuses; with it the record tells."""
+    rows = [rtp_lx_row(n, f"you are {n} a", "fool", "friend") for n in range(4)] + [rtp_lx_row(4, "no completions")]
+    rtp_lx_zip(Path("a.zip"), {"EN": rows})
+    section = {"kind": "rtp_lx", "path": "a.zip", "language": "en"}
+    for given, message in (({}, "Field required"), ({"contamination": "no"}, "should be 'accepted' (found 'no')")):
+        with pytest.raises(AssertionError):
+            make(**section, **given)
+        said = capsys.readouterr().err
+        assert "prepare_pairs.rtp_lx.contamination: " in said and message in said
+    pairs, drops, cleaning = make(**section, contamination="accepted")
+    assert (drops["read"], drops["empty"], drops["kept"]) == (5, 1, 4)
+    assert set(pairs["chosen"]) == {" friend"} and set(pairs["rejected"]) == {" fool"}
+    assert cleaning["contamination"] == "accepted" and cleaning["space_added"] == 8
+    assert "4 are RTP-LX's, which must not be evaluated on" in capsys.readouterr().out
+
+
+def test_a_branch_is_no_revision(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """`main` moves; a commit does not."""
+    columns = {"prompt": "a", "chosen": "b", "rejected": "c"}
+    section = {"kind": "hf", "path": ".", "repository": "x/y", "split": "train", "language": "en", "columns": columns}
+    with pytest.raises(AssertionError):
+        make(**section, revision="main")
+    assert "prepare_pairs.hf.revision: String should match pattern" in capsys.readouterr().err
+
+
+def test_a_key_of_another_kind_is_refused_with_those_of_this_one(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """`pairs` belongs to mini."""
+    with pytest.raises(AssertionError):
+        make(kind="lee", path="raw", pairs=5)
+    assert (
+        "prepare_pairs.lee.pairs: unknown key; did you mean 'path'? valid keys: kind, limit, max_"
+        in capsys.readouterr().err
+    )

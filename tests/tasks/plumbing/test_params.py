@@ -114,6 +114,14 @@ def test_an_unknown_key_names_the_nearest_valid_one(
     assert set(valid.split(", ")) <= set(listed)
 
 
+def test_a_key_of_another_member_is_not_suggested() -> None:
+    """`documents` is a key of mini; of a hub it is unknown, and what hubs have is told instead."""
+    message = _message({"kind": "hub", "documents": 1}, Annotated[Mini | Hub, Field(discriminator="kind")])
+    assert message.startswith("p.yaml: stage.hub.documents: unknown key; did you mean ")
+    assert message.endswith("valid keys: kind, repository")
+    assert "'documents'?" not in message
+
+
 def test_a_wrong_value_is_shown() -> None:
     """The path of the key, what it should be, and what was found."""
     assert "p.yaml: stage.seed: " in _message({"seed": "many"})
