@@ -56,22 +56,22 @@ FAMILIES = [
 ]
 
 
-def make(folder: Path, family: str, tied: bool = True, chat: bool = False) -> Path:
+def make(folder: Path, family: str, tied: bool = True, chat: bool = False, width: int = 32) -> Path:
     """Writes a model directory; the same weights for the same arguments."""
     tokenizer = space_tokenizer() if family == "llama" else train_tokenizer(SENTENCES, 320, CONTEXT)
     if chat:
         tokenizer.chat_template = CHAT_TEMPLATE
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        model = _model(family, len(tokenizer), tied, tokenizer)
+        model = _model(family, width, tied, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def _model(family: str, vocabulary: int, tied: bool, tokenizer: PreTrainedTokenizerFast) -> Any:
+def _model(family: str, width: int, tied: bool, tokenizer: PreTrainedTokenizerFast) -> Any:
     shared = {
-        "vocab_size": vocabulary,
+        "vocab_size": len(tokenizer),
         "initializer_range": 0.1 if family == "gemma3" else SPREAD,  # whose norms scale by 1 + weight
         "tie_word_embeddings": tied,
         "bos_token_id": tokenizer.bos_token_id,
@@ -79,8 +79,8 @@ def _model(family: str, vocabulary: int, tied: bool, tokenizer: PreTrainedTokeni
         "pad_token_id": tokenizer.pad_token_id,
     }
     modern = shared | {
-        "hidden_size": 32,
-        "intermediate_size": 48,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
@@ -88,9 +88,9 @@ def _model(family: str, vocabulary: int, tied: bool, tokenizer: PreTrainedTokeni
     }
     match family:
         case "gpt2":
-            return GPT2LMHeadModel(GPT2Config(n_positions=CONTEXT, n_embd=32, n_layer=2, n_head=4, **shared))
+            return GPT2LMHeadModel(GPT2Config(n_positions=CONTEXT, n_embd=width, n_layer=2, n_head=4, **shared))
         case "bloom":
-            return BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=2, n_head=4, **shared))
+            return BloomForCausalLM(BloomConfig(hidden_size=width, n_layer=2, n_head=4, **shared))
         case "llama":
             return LlamaForCausalLM(LlamaConfig(**modern))
         case "cohere":
@@ -98,10 +98,12 @@ def _model(family: str, vocabulary: int, tied: bool, tokenizer: PreTrainedTokeni
         case "qwen2":
             return Qwen2ForCausalLM(Qwen2Config(**modern))
         case "qwen3":
-            return Qwen3ForCausalLM(Qwen3Config(head_dim=8, **modern))
+            return Qwen3ForCausalLM(Qwen3Config(head_dim=width // 4, **modern))
         case "gemma3":
             layers = ["sliding_attention", "full_attention"]
-            return Gemma3ForCausalLM(Gemma3TextConfig(head_dim=8, sliding_window=8, layer_types=layers, **modern))
+            return Gemma3ForCausalLM(
+                Gemma3TextConfig(head_dim=width // 4, sliding_window=8, layer_types=layers, **modern)
+            )
     raise ValueError(family)
 
 

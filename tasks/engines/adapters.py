@@ -122,17 +122,18 @@ def with_adapter(base: Path, adapter: Path, tuning: Lora | Qlora, device: torch.
     return PeftModel.from_pretrained(model, adapter, local_files_only=True).eval()
 
 
-def merge(model: PeftModel, adapter: Path, tuning: Lora | Qlora) -> PreTrainedModel:
+def merge(model: PeftModel, base: Path, adapter: Path, tuning: Lora | Qlora, device: torch.device) -> PreTrainedModel:
     """A plain model with the adapter's updates in its weights; `model` is used up.
 
     Of a model in 4 bits, the weights are first dequantised: those are what the adapter was trained on. PEFT would
-    merge and then quantise the sum anew.
+    merge and then quantise the sum anew. The model is read afresh for that, since bitsandbytes may reorder the bits of
+    one that has run.
     """
     match tuning:
         case Lora():
             merged = model.merge_and_unload()
         case Qlora():
-            bare = model.unload().dequantize(dtype=torch.bfloat16)
+            bare = base_model(base, tuning, device).dequantize(dtype=torch.bfloat16)
             merged = PeftModel.from_pretrained(bare, adapter, local_files_only=True).merge_and_unload()
     plain: PreTrainedModel = merged.eval()
     return plain

@@ -44,7 +44,9 @@ class Loading(BaseModel, frozen=True, extra="forbid"):
         description="implementation: eager, sdpa, flash_attention_2; null: what transformers picks"
     )
     device_map: str | None = Field(description="auto spreads a model over several GPUs for inference; null: one device")
-    prompt_format: Literal["plain"] | Chat = Field(description="plain, or {system: TEXT or null}: the tokenizer's chat template")
+    prompt_format: Literal["plain"] | Chat = Field(
+        description="plain, or {system: TEXT or null}: the tokenizer's chat template"
+    )
 
 
 def commit(model_id: str, revision: str) -> str:

@@ -150,7 +150,7 @@ def tune(
     trainable = sum(v.numel() for n, v in best.named_parameters() if lora is None or "lora_" in n)
     adapted = None
     if not isinstance(tuning, Full):
-        best, adapted = _merged(best, tuning, scratch / "adapter", fitting[1])
+        best, adapted = _merged(best, base, tuning, scratch / "adapter", fitting[1], device)
     return Trained(best, _curves(history), best_step, recorded, dropped, trainable, adapted)
 
 
@@ -214,14 +214,14 @@ def _ended(checkpoint: Path) -> TrainerState | None:
 
 
 def _merged(
-    best: PeftModel, tuning: Lora | Qlora, folder: Path, validation: Sequence[Pair]
+    best: PeftModel, base: Path, tuning: Lora | Qlora, folder: Path, validation: Sequence[Pair], device: torch.device
 ) -> tuple[PreTrainedModel, Adapted]:
     """The plain model with the adapter in its weights, and how far its logits moved."""
     best.eval()
     best.save_pretrained(str(folder))
     probes = [(*pair.prompt, *pair.chosen) for pair in validation[:_PROBES]]
     logits = adapters.probe_logits(best, probes)
-    merged = adapters.merge(best, folder, tuning)
+    merged = adapters.merge(best, base, folder, tuning, device)
     gap = adapters.largest_gap(adapters.probe_logits(merged, probes), logits)
     return merged, Adapted(folder, probes, logits, gap)
 

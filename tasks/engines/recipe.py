@@ -108,7 +108,7 @@ class Kto(_Training, frozen=True, extra="forbid"):
 
 
 class Orpo(_Training, frozen=True, extra="forbid"):
-    """ORPO (Hong et al. 2024): likelihood of chosen plus log odds ratio, without a reference model."""
+    """ORPO (Hong et al. 2024): likelihood of prompt and chosen plus log odds ratio, without a reference model."""
 
     method: Literal["orpo"]
     beta: float = Field(gt=0, description="weight of the odds ratio, lambda in the paper")
