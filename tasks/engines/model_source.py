@@ -162,8 +162,8 @@ def _check(source: Path, name: str) -> dict[str, str]:
     if not files:
         raise ValueError(
             f"{name}: no *.safetensors. Other weights can run code when they are read, so they are not. For a model of "
-            "the hub look for an automatic conversion among its pull requests and give that commit; or convert it once, in an "
-            "isolated place, with from_pretrained(...).save_pretrained(...), and use kind: local"
+            "the hub look for an automatic conversion among its pull requests and give that commit; or convert it "
+            "once, in an isolated place, with from_pretrained(...).save_pretrained(...), and use kind: local"
         )
     digests = {}
     for path in files:
