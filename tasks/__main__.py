@@ -6,6 +6,7 @@ Around the stage, for whoever starts it: one model stage at a time per device, a
 import argparse
 import contextlib
 import importlib
+import logging
 import os
 import sys
 import time
@@ -53,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # Where it is installed, it complains to everybody of a kernel for 4 bits on a CPU, which nothing here uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not visible():
         os.environ.setdefault("TQDM_DISABLE", "1")
     if chosen.check:
