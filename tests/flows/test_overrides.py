@@ -127,5 +127,5 @@ def test_values_that_a_stage_would_refuse_are_named_before_anything_runs(params_
         check_params(tmp_path)
     said = str(refused.value)
     assert "generate.top_p: " in said and "(found 7)" in said
-    assert "train_dpo.recipe.beta: " in said and "(found 'much')" in said
+    assert "train_dpo.recipe.dpo.beta: " in said and "(found 'much')" in said
     assert "Traceback" not in said

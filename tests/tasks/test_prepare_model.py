@@ -106,7 +106,7 @@ def test_only_a_hub_model_may_ask_the_network(project: Path, monkeypatch: pytest
     ("changes", "message"),
     [
         ({"revision": "REQUIRED"}, "git ls-remote https://huggingface.co/ID HEAD"),
-        ({"id": "name"}, "prepare_model.hub.id"),
+        ({"id": "name"}, ".id: String should match"),
         ({"corpus_share": {"en": 40}}, "en has 40"),
         ({"prompt_format": "chatty"}, "prompt_format"),
     ],
