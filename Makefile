@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help setup setup-test repro flow ui verify test lint type lock mirror mlflow clean
+.PHONY: help setup setup-test repro study flow ui verify test lint type lock mirror mlflow clean
 HOST ?= 127.0.0.1
 PORT ?= 4200
 
@@ -34,6 +34,11 @@ setup-test: .venv/installed-test ## add what tests and linters need
 	touch $@
 
 repro: setup ## run the whole study, or what is not up to date of it, and show the result
+	$(BIN)/dvc repro
+	@$(BIN)/python -m tasks.plumbing.headline
+
+study: setup ## put presets/MODEL.yaml into params.yaml, then run the study (MODEL=bloom-1b7 REVISION=commit)
+	$(BIN)/python tools/preset.py "$(MODEL)" --revision "$(REVISION)"
 	$(BIN)/dvc repro
 	@$(BIN)/python -m tasks.plumbing.headline
 

@@ -6,6 +6,7 @@ Around the stage, for whoever starts it: one model stage at a time per device, a
 import argparse
 import contextlib
 import importlib
+import logging
 import os
 import sys
 import time
@@ -48,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not chosen.check and chosen.stage is None:
         parser.error("name a stage, or --check")
-    # Nothing of the study may ask the network for models or tell anybody about itself.
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
+    # Nothing of the study tells anybody about itself, and only a model of `kind: hub` is asked for over the network.
+    if not _may_ask_hub(chosen.stage):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # Where it is installed, it complains to everybody of a kernel for 4 bits on a CPU, which nothing here uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not visible():
         os.environ.setdefault("TQDM_DISABLE", "1")
     if chosen.check:
@@ -65,6 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         return CRASHED
     return 0
+
+
+def _may_ask_hub(stage: str | None) -> bool:
+    """Whether the stage fetches a model; a user's own HF_HUB_OFFLINE=1 stands all the same."""
+    if stage != "prepare_model":
+        return False
+    try:
+        section = params.read().get(stage)
+    except params.ParamsError:  # reported where the stage is run
+        return False
+    return isinstance(section, dict) and section.get("kind") == "hub"
 
 
 def _check(stages: dict[str, str]) -> int:

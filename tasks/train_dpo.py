@@ -1,9 +1,10 @@
-"""Tunes the base model with DPO on the English pairs, once per seed."""
+"""Tunes the base model on the English pairs, with DPO or another method, once per seed."""
 
 import platform
 from pathlib import Path
 
 import pandas as pd
+import peft
 import torch
 import transformers
 import trl
@@ -11,8 +12,9 @@ from pydantic import BaseModel, Field
 from transformers import AutoTokenizer
 
 from tasks.engines.language_model import pick_device
-from tasks.engines.preference import Recipe, tune
+from tasks.engines.preference import save_policy, tune
 from tasks.engines.preference_pair import tokenise_pair
+from tasks.engines.recipe import Full, Recipe
 from tasks.engines.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, write_csv, write_json, writing
 from tasks.plumbing.params import Runtime
@@ -27,7 +29,7 @@ HOW = {"output_dir", "logging_dir", "run_name", "report_to", "disable_tqdm"}
 
 
 class TrainDpo(BaseModel, frozen=True, extra="forbid"):
-    """Seeds and recipe of DPO."""
+    """Seeds and recipe of the tuning."""
 
     seeds: list[int] = Field(
         description="one policy each; the paper has 5; none: the study judges policies from elsewhere"
@@ -60,9 +62,8 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
         trained = tune(
             BASE, tokenizer, sides["train"], sides["validation"], recipe, seed, device, folder, live, visible(), print
         )
-    with writing(Path("models/train_dpo") / item) as part:
-        trained.model.save_pretrained(part, safe_serialization=True)
-        tokenizer.save_pretrained(part)
+        with writing(Path("models/train_dpo") / item) as part:
+            gap = save_policy(trained, tokenizer, recipe, part, device)
     curves = pd.DataFrame(trained.curves)
     write_csv(Path("data/train_dpo") / item / "curves.csv", curves)
     best = curves.loc[curves["step"] == trained.best_step].iloc[0]
@@ -71,6 +72,9 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
         {
             "seed": seed,
             "pairs": {split: len(rows) for split, rows in sides.items()},
+            "longer_than_context": trained.dropped,
+            "trainable_parameters": trained.trainable,
+            **({"merge_gap": {"merged": gap.merged, "reloaded": gap.reloaded}} if gap else {}),
             "best_step": trained.best_step,
             "last_step": int(curves["step"].max()),
             "validation_loss": {"before": curves["validation_loss"].iloc[0], "best": best["validation_loss"]},
@@ -79,6 +83,7 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
                 "torch": torch.__version__,
                 "transformers": transformers.__version__,
                 "trl": trl.__version__,
+                **({} if isinstance(recipe.tuning, Full) else {"peft": peft.__version__}),
             },
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
             "arguments": {name: value for name, value in trained.arguments.items() if name not in HOW},

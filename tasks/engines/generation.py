@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.engines.language_model import batches_by_length, context_length, encode, pad, pad_id, positions
+from tasks.engines.language_model import (
+    batches_by_length,
+    context_length,
+    decode_completions,
+    encode_prompts,
+    pad,
+    pad_id,
+    positions,
+)
 
 # Candidates looked at first; the nucleus rarely needs more, and sorting a whole vocabulary costs ten times as much.
 _FIRST_CANDIDATES = 64
@@ -91,7 +99,7 @@ def continue_prompts(
     Raises:
         ValueError: A prompt is too long for the context; the message gives its identity.
     """
-    rows = encode(tokenizer, prompts)
+    rows = encode_prompts(tokenizer, prompts)
     room = context_length(model) - decoding.new_tokens
     for row, identity in zip(rows, identities, strict=True):
         if len(row) > room:
@@ -109,7 +117,7 @@ def continue_prompts(
             ]
         )
         sampled = _decode(model, tokenizer, [rows[index] for index in indices], uniform_RT, decoding)
-        texts = tokenizer.batch_decode([tokens for tokens, _ in sampled], clean_up_tokenization_spaces=False)
+        texts = decode_completions(tokenizer, [tokens for tokens, _ in sampled])
         for position, ((tokens, finished), text) in enumerate(zip(sampled, texts, strict=True)):
             results[indices[position // decoding.samples]].append(Continuation(tuple(tokens), text, finished))
     return results

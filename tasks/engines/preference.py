@@ -1,61 +1,58 @@
-"""Preference tuning with TRL."""
+"""Preference tuning with TRL: one policy from pairs, by the recipe's method."""
 
+import json
+import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from pydantic import BaseModel, Field
+from peft import PeftModel
 from transformers import (
-    AutoModelForCausalLM,
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
     TrainerState,
+    set_seed,
 )
-from trl import DPOConfig, DPOTrainer
 
-from tasks.engines.language_model import pad_id
+from tasks.engines import adapters
+from tasks.engines.adapters import MergeGap
+from tasks.engines.language_model import context_length, load, pad_id
+from tasks.engines.methods import Arguments, arguments, make_trainer
 from tasks.engines.preference_pair import Pair
+from tasks.engines.recipe import Full, Lora, Qlora, Recipe
+
+# Pairs per validation batch; a model over this size has no room for more than it trains on.
+_EVALUATION_BATCH, _SMALL_MODEL = 64, 100_000_000
+_PROBES = 4  # validation pairs on which a merged model is compared with the trained one
 
 
-class Recipe(BaseModel, frozen=True, extra="forbid"):
-    """How to tune with DPO. Sources: the paper's Table 6 unless a line says otherwise."""
+@dataclass(frozen=True)
+class Adapted:
+    """What a low-rank adapter leaves behind: its folder, and the logits by which its merging is judged."""
 
-    beta: float = Field(gt=0, description="strength of the pull towards the reference model")
-    learning_rate: float = Field(gt=0, description="after warm-up, constant; paper 1e-5")
-    batch: int = Field(gt=0, description="pairs per step; paper 4")
-    accumulation: int = Field(gt=0, description="batches per optimiser step; paper 1")
-    epochs: int = Field(gt=0, description="at most; paper 5")
-    warmup_steps: int = Field(ge=0, description="steps of linearly rising rate; Lee et al. 2024: 150")
-    max_grad_norm: float = Field(gt=0, description="gradients are scaled down to this norm; paper 10")
-    evaluate_every: int = Field(gt=0, description="steps between validations; paper's code 25")
-    patience: int = Field(gt=0, description="validations without improvement before stopping; paper 10")
-    min_improvement: float = Field(ge=0, description="fall of the validation loss that counts as improvement, in nats")
-    end_completions: bool = Field(
-        description="train on an end-of-text token after each completion; false for fragments"
-    )
+    folder: Path
+    probes: list[tuple[int, ...]]
+    logits: list[torch.Tensor]
+    merged_gap: float
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The tuned model (best validation loss), the training curves and every resolved argument."""
+    """The tuned model (best validation loss) as plain weights, the training curves and every resolved argument."""
 
     model: PreTrainedModel
     curves: list[dict[str, float]]
     best_step: int
     arguments: Mapping[str, Any]
-
-
-class _TokenisedDPOTrainer(DPOTrainer):
-    """TRL appends an end-of-text token to every text; these pairs are tokenised already, and end as they should."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
-        return dataset
+    dropped: int  # pairs that do not fit the model's context
+    trainable: int  # parameters
+    adapted: Adapted | None
 
 
 class _Log(TrainerCallback):
@@ -64,10 +61,9 @@ class _Log(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         metrics = kwargs["metrics"]
-        self._report(
-            f"step {state.global_step}: validation loss {metrics['eval_loss']:.4f}, "
-            f"reward accuracy {metrics['eval_rewards/accuracies']:.3f}"
-        )
+        accuracy = metrics.get("eval_rewards/accuracies")
+        told = "" if accuracy is None else f", reward accuracy {accuracy:.3f}"
+        self._report(f"step {state.global_step}: validation loss {metrics['eval_loss']:.4f}{told}")
 
 
 def tune(
@@ -83,106 +79,178 @@ def tune(
     show_progress: bool,
     report: Callable[[str], None],
 ) -> Trained:
-    """DPO (Rafailov et al. 2023) on sums of token log-probabilities, against the base model itself.
+    """One policy, by the method of the recipe.
 
     Resumes from the newest checkpoint in `scratch`, where it also saves one at each validation; the weights that come
     out are then the same as without the interruption.
 
     Args:
-        base: Model directory; also the reference, whose log-probabilities are computed once beforehand.
+        base: Model directory; also the reference of methods that have one.
         tokenizer: The base model's.
-        training: Pairs to learn from.
+        training: Pairs to learn from; those that do not fit the model's context are dropped and counted.
         validation: Pairs that choose the best checkpoint and stop early.
-        recipe: Hyperparameters.
-        seed: Order of the pairs.
+        recipe: Method and hyperparameters.
+        seed: Order of the pairs, and the adapter's first weights.
         device: Where to train.
         scratch: Folder for checkpoints.
         live: Log to MLflow while training.
         show_progress: Show a bar.
         report: Receives one line per validation.
+
+    Raises:
+        ValueError: This machine cannot train so, or no pair fits the model's context.
     """
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+    tuning = recipe.tuning
+    adapters.check_installed(tuning, device)
+    model = adapters.base_model(base, tuning, device)
     tokenizer.pad_token_id = pad_id(tokenizer)
-    bf16 = device.type == "cuda"
-    arguments = DPOConfig(
-        output_dir=str(scratch),
-        beta=recipe.beta,
-        loss_type=["sigmoid"],
-        precompute_ref_log_probs=True,
-        precompute_ref_batch_size=64,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
-        warmup_steps=recipe.warmup_steps,
-        optim="rmsprop",
-        weight_decay=0.0,
-        max_grad_norm=recipe.max_grad_norm,
-        per_device_train_batch_size=recipe.batch,
-        per_device_eval_batch_size=64,
-        gradient_accumulation_steps=recipe.accumulation,
-        num_train_epochs=recipe.epochs,
-        eval_strategy="steps",
-        eval_steps=recipe.evaluate_every,
-        eval_on_start=True,
-        restore_callback_states_from_checkpoint=True,  # early stopping's patience
-        save_strategy="steps",
-        save_steps=recipe.evaluate_every,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        logging_steps=recipe.evaluate_every,
-        max_length=None,
-        bf16=bf16,
-        activation_checkpointing=bf16,
-        use_cpu=device.type == "cpu",
-        seed=seed,
-        data_seed=seed,
-        report_to="mlflow" if live else "none",
-        run_name="train_dpo",
-        disable_tqdm=not show_progress,
-        dataloader_pin_memory=bf16,
+    limit = context_length(model)
+    fitting = [[pair for pair in pairs if _length(pair) <= limit] for pairs in (training, validation)]
+    dropped = len(training) + len(validation) - sum(map(len, fitting))
+    for name, kept in zip(("training", "validation"), fitting, strict=True):
+        if not kept:
+            raise ValueError(f"no {name} pair fits the model's context of {limit} tokens: shorten the pairs")
+    configured = _arguments(
+        recipe, seed, device, scratch, live, show_progress, model, max(map(_length, fitting[0] + fitting[1]))
     )
-    recorded = arguments.to_dict()
+    recorded = configured.to_dict()  # type: ignore[no-untyped-call]
+    lora = None if isinstance(tuning, Full) else adapters.lora_config(model, tuning)
     checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
-    if complete:
-        # transformers restores the patience, but not the decision to stop: a run that had ended, and was killed before
-        # its result was kept, would be trained on.
-        state = TrainerState.load_from_json(str(complete[-1] / "trainer_state.json"))
-        if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            kept = Path(str(state.best_model_checkpoint))
-            model = AutoModelForCausalLM.from_pretrained(
-                kept, dtype=torch.float32, use_safetensors=True, local_files_only=True
-            )
-            return Trained(model, _curves(state.log_history), int(kept.name.split("-")[1]), recorded)
-    trainer = _TokenisedDPOTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=_dataset(training),
-        eval_dataset=_dataset(validation),
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    # A resumed run restores its patience, and must not validate the checkpoint a second time: that would use some up.
-    trainer.args.eval_on_start = not complete
-    trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
-    best = trainer.state.best_model_checkpoint
-    return Trained(
-        model=model,
-        curves=_curves(trainer.state.log_history),
-        best_step=int(Path(best).name.split("-")[1]) if best else 0,
-        arguments=recorded,
-    )
+    ended = _ended(complete[-1]) if complete else None
+    if ended:
+        kept_at = Path(str(ended.best_model_checkpoint))
+        best: Any = (
+            adapters.base_model(kept_at, tuning, device)
+            if isinstance(tuning, Full)
+            else adapters.with_adapter(base, kept_at, tuning, device)
+        )
+        history, best_step = ended.log_history, int(kept_at.name.split("-")[1])
+    else:
+        if lora:
+            set_seed(seed)  # of the adapter's first weights
+        trainer = make_trainer(
+            model,
+            configured,
+            recipe,
+            fitting[0],
+            fitting[1],
+            tokenizer,
+            [EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
+            lora,
+        )
+        trainer.remove_callback(PrinterCallback)
+        # A resumed run restores its patience, and must not validate the checkpoint a second time: that would use some
+        # up.
+        trainer.args.eval_on_start = not complete
+        trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+        best, history = trainer.model, trainer.state.log_history
+        found = trainer.state.best_model_checkpoint
+        best_step = int(Path(found).name.split("-")[1]) if found else 0
+    trainable = sum(v.numel() for n, v in best.named_parameters() if lora is None or "lora_" in n)
+    adapted = None
+    if not isinstance(tuning, Full):
+        best, adapted = _merged(best, base, tuning, scratch / "adapter", fitting[1], device)
+    return Trained(best, _curves(history), best_step, recorded, dropped, trainable, adapted)
 
 
-def _dataset(pairs: Sequence[Pair]) -> Dataset:
-    return Dataset.from_dict(
-        {
-            "prompt_ids": [list(pair.prompt) for pair in pairs],
-            "chosen_ids": [list(pair.chosen) for pair in pairs],
-            "rejected_ids": [list(pair.rejected) for pair in pairs],
-        }
+def _length(pair: Pair) -> int:
+    return len(pair.prompt) + max(len(pair.chosen), len(pair.rejected))
+
+
+def _arguments(
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    scratch: Path,
+    live: bool,
+    show_progress: bool,
+    model: PreTrainedModel,
+    longest: int,
+) -> Arguments:
+    bf16 = device.type == "cuda"
+    common = {
+        "output_dir": str(scratch),
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": recipe.schedule,
+        "warmup_steps": recipe.warmup_steps,
+        "optim": recipe.optimiser,
+        "weight_decay": 0.0,
+        "max_grad_norm": recipe.max_grad_norm,
+        "per_device_train_batch_size": recipe.batch,
+        "per_device_eval_batch_size": _EVALUATION_BATCH if model.num_parameters() < _SMALL_MODEL else recipe.batch,
+        "gradient_accumulation_steps": recipe.accumulation,
+        "num_train_epochs": recipe.epochs,
+        "eval_strategy": "steps",
+        "eval_steps": recipe.evaluate_every,
+        "eval_on_start": True,
+        "restore_callback_states_from_checkpoint": True,  # early stopping's patience
+        "save_strategy": "steps",
+        "save_steps": recipe.evaluate_every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "logging_steps": recipe.evaluate_every,
+        "bf16": bf16,
+        "activation_checkpointing": bf16,
+        "use_cpu": device.type == "cpu",
+        "seed": seed,
+        "data_seed": seed,
+        "report_to": "mlflow" if live else "none",
+        "run_name": "train_dpo",
+        "disable_tqdm": not show_progress,
+        "dataloader_pin_memory": bf16,
+    }
+    return arguments(recipe, longest, common, keep_dropout=not isinstance(recipe.tuning, Full))
+
+
+def _ended(checkpoint: Path) -> TrainerState | None:
+    """The state of a run that had ended, and was killed before its result was kept.
+
+    transformers restores the patience, but not the decision to stop: such a run would be trained on.
+    """
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    return state if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"] else None
+
+
+def _merged(
+    best: PeftModel, base: Path, tuning: Lora | Qlora, folder: Path, validation: Sequence[Pair], device: torch.device
+) -> tuple[PreTrainedModel, Adapted]:
+    """The plain model with the adapter in its weights, and how far its logits moved."""
+    best.eval()
+    best.save_pretrained(str(folder))
+    probes = [(*pair.prompt, *pair.chosen) for pair in validation[:_PROBES]]
+    logits = adapters.probe_logits(best, probes)
+    merged = adapters.merge(best, base, folder, tuning, device)
+    gap = adapters.largest_gap(adapters.probe_logits(merged, probes), logits)
+    return merged, Adapted(folder, probes, logits, gap)
+
+
+def save_policy(
+    trained: Trained, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, target: Path, device: torch.device
+) -> MergeGap | None:
+    """Writes a plain model directory, with the adapter beside the weights where there is one, and reads it again.
+
+    Raises:
+        MergeError: The plain model is not the one that was trained.
+    """
+    trained.model.save_pretrained(target, safe_serialization=True)
+    tokenizer.save_pretrained(target)
+    if trained.adapted is None or isinstance(recipe.tuning, Full):
+        return None
+    beside = target / "adapter"
+    beside.mkdir()
+    shutil.copy(trained.adapted.folder / "adapter_model.safetensors", beside)
+    config = json.loads((trained.adapted.folder / "adapter_config.json").read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])  # PEFT keeps a set, which has another order every time
+    (beside / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    reloaded = load(target, device)[0]
+    gap = MergeGap(
+        trained.adapted.merged_gap,
+        adapters.largest_gap(adapters.probe_logits(reloaded, trained.adapted.probes), trained.adapted.logits),
     )
+    adapters.check_merge(gap, recipe.tuning)
+    return gap
 
 
 _CURVES = {
@@ -195,11 +263,14 @@ _CURVES = {
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """One row per logged step, training and validation values side by side; chosen and rejected rewards apart."""
+    """One row per logged step, training and validation values side by side; chosen and rejected rewards apart.
+
+    A value that the method does not have, such as a reward of SFT, is not a number.
+    """
     rows: dict[int, dict[str, float]] = {}
     for entry in history:
         for prefix, split in (("", "train"), ("eval_", "validation")):
-            if f"{prefix}loss" in entry and f"{prefix}rewards/margins" in entry:
+            if f"{prefix}loss" in entry:
                 row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
-                row |= {f"{split}_{name}": float(entry[prefix + key]) for key, name in _CURVES.items()}
+                row |= {f"{split}_{name}": float(entry.get(prefix + key, math.nan)) for key, name in _CURVES.items()}
     return [rows[step] for step in sorted(rows)]

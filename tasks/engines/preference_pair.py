@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from tasks.engines.language_model import encode
+from tasks.engines.language_model import encode_completions, encode_prompts
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Pair:
 
 def tokenise_pair(tokenizer: PreTrainedTokenizerBase, prompt: str, chosen: str, rejected: str, end: bool) -> Pair:
     """Prompt and completions are tokenised apart, so training reads the same prompt ids as generation does."""
-    completions = tokenizer([chosen, rejected], add_special_tokens=False)["input_ids"]
+    completions = encode_completions(tokenizer, [chosen, rejected])
     tail = (int(tokenizer.eos_token_id),) if end else ()
     first, second = ((*ids, *tail) for ids in completions)
-    return Pair(tuple(encode(tokenizer, [prompt])[0]), first, second)
+    return Pair(tuple(encode_prompts(tokenizer, [prompt])[0]), first, second)

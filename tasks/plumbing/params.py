@@ -2,8 +2,9 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
@@ -94,31 +95,40 @@ def section(raw: dict[str, Any], name: str, kind: Any, path: Path = PARAMS) -> A
 
 
 def _explain(name: str, kind: Any, problem: Any) -> str:
-    location = ".".join(str(part) for part in (name, *problem["loc"]))
+    keys, _ = _below(kind, problem["loc"])
+    location = ".".join([name, *keys])
     if problem["type"] != "extra_forbidden":
         return f"{location}: {problem['msg']} (found {problem['input']!r})"
     *parents, key = problem["loc"]
-    valid = sorted(_keys(kind, parents))
+    valid = sorted(_below(kind, parents)[1].model_fields)
     near = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.0)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{location}: unknown key; {hint}valid keys: {', '.join(valid)}"
 
 
-def _keys(kind: Any, parents: list[Any]) -> set[str]:
-    """Keys that a nested type accepts below `parents`; a union those of the member that a tag names, else of all."""
+def _below(kind: Any, parts: Sequence[Any]) -> tuple[list[str], Any]:
+    """Keys of the file among the parts of a location, and the type at its end.
+
+    At a union pydantic puts the tag, or the name, of the member that it tried into the location: no key of the file.
+    """
     if get_origin(kind) is Annotated:
-        return _keys(get_args(kind)[0], parents)
-    if get_origin(kind) in (Union, UnionType):
-        members = get_args(kind)
-        named = [member for member in members if parents and parents[0] in _tags(member)]
-        return set().union(*(_keys(member, parents) for member in named or members))
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return set().union(*(_keys(member, parents[1:]) for member in get_args(kind)[-1:])) if parents else set()
-    if not parents:
-        return set(kind.model_fields)
-    if parents[0] not in kind.model_fields:  # the tag of a discriminated union is part of the location
-        return _keys(kind, parents[1:])
-    return _keys(kind.model_fields[parents[0]].annotation, parents[1:])
+        return _below(get_args(kind)[0], parts)
+    members = [member for member in get_args(kind) if member is not NoneType]
+    union = get_origin(kind) in (Union, UnionType)
+    if union and len(members) == 1:
+        return _below(members[0], parts)
+    if not parts:
+        return [], kind
+    if union:
+        tried = [member for member in members if parts[0] in {*_tags(member), getattr(member, "__name__", None)}]
+        return _below((tried or members)[0], parts[1:])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        field = kind.model_fields.get(parts[0])
+        inner = field.annotation if field else Any
+    else:
+        inner = (members or [Any])[-1]
+    keys, end = _below(inner, parts[1:])
+    return [str(parts[0]), *keys], end
 
 
 def _tags(member: Any) -> set[Any]:

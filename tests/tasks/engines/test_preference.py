@@ -12,14 +12,21 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.language_model import load
-from tasks.engines.preference import Recipe, Trained, tune
+from tasks.engines.preference import Trained, tune
 from tasks.engines.preference_pair import Pair, tokenise_pair
+from tasks.engines.recipe import Dpo, Full
 
 CPU = torch.device("cpu")
 SUBJECTS = ("teacher", "doctor", "king", "queen", "child", "woman", "man", "cook", "judge", "baker", "poet", "pilot")
 GOOD, BAD = ("good", "kind", "wise", "brave"), ("stupid", "lazy", "rude", "bad")
 # Twelve pairs in 3 batches per epoch; validated every 2 steps up to step 12.
-RECIPE = Recipe(
+RECIPE = Dpo(
+    method="dpo",
+    loss="sigmoid",
+    label_smoothing=0.0,
+    tuning=Full(kind="full"),
+    optimiser="rmsprop",
+    schedule="constant_with_warmup",
     beta=0.1,
     learning_rate=0.002,
     batch=4,
@@ -53,7 +60,7 @@ def _tune(
     base: Path,
     pairs: tuple[list[Pair], list[Pair]],
     scratch: Path,
-    recipe: Recipe = RECIPE,
+    recipe: Dpo = RECIPE,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     _, tokenizer = load(base, CPU)
@@ -267,4 +274,4 @@ def test_an_unknown_key_of_the_recipe_is_refused() -> None:
     """A misspelt hyperparameter is no silent default."""
     values: dict[str, Any] = {**RECIPE.model_dump(), "betta": 0.5}
     with pytest.raises(ValueError, match="betta"):
-        Recipe(**values)
+        Dpo(**values)

@@ -72,21 +72,21 @@ def test_a_valid_section_becomes_its_type() -> None:
         ({"inner": {"width": 1, "widht": 2}}, Stage, "stage.inner.widht", "width", "heads, width"),
         ({"several": [{"width": 1}, {"width": 1, "haed": 2}]}, Stage, "stage.several.1.haed", "heads", "heads, width"),
         ({"named": {"a": {"width": 1, "head": 2}}}, Stage, "stage.named.a.head", "heads", "heads, width"),
-        (MINI | {"document": 1}, Mini | Hub, "stage.Mini.document", "documents", "documents, inner, kind"),
+        (MINI | {"document": 1}, Mini | Hub, "stage.document", "documents", "documents, inner, kind"),
         (MINI | {"inner": {"width": 1, "with": 1}}, Mini, "stage.inner.with", "width", "heads, width"),
-        ({"source": MINI | {"docs": 1}}, Stage, "stage.source.mini.docs", "documents", "documents, inner, kind"),
-        ({"sources": [MINI | {"docs": 1}]}, Stage, "stage.sources.0.mini.docs", "documents", "documents, inner, kind"),
+        ({"source": MINI | {"docs": 1}}, Stage, "stage.source.docs", "documents", "documents, inner, kind"),
+        ({"sources": [MINI | {"docs": 1}]}, Stage, "stage.sources.0.docs", "documents", "documents, inner, kind"),
         (
             {"source": MINI | {"inner": {"width": 1, "hed": 1}}},
             Stage,
-            "stage.source.mini.inner.hed",
+            "stage.source.inner.hed",
             "heads",
             "heads, width",
         ),
         (
             MINI | {"docs": 1},
             Annotated[Mini | Hub, Field(discriminator="kind")],
-            "stage.mini.docs",
+            "stage.docs",
             "documents",
             "documents, inner, kind",
         ),
@@ -117,7 +117,7 @@ def test_an_unknown_key_names_the_nearest_valid_one(
 def test_a_key_of_another_member_is_not_suggested() -> None:
     """`documents` is a key of mini; of a hub it is unknown, and what hubs have is told instead."""
     message = _message({"kind": "hub", "documents": 1}, Annotated[Mini | Hub, Field(discriminator="kind")])
-    assert message.startswith("p.yaml: stage.hub.documents: unknown key; did you mean ")
+    assert message.startswith("p.yaml: stage.documents: unknown key; did you mean ")
     assert message.endswith("valid keys: kind, repository")
     assert "'documents'?" not in message
 
