@@ -105,8 +105,8 @@ class PerspectiveScorer:
                 pause = wait if again.after is None else again.after
                 if pause > self._longest:
                     raise ConnectionError(
-                        f"Perspective asks to wait {pause:.0f} s ({reason}). Scores so far are kept: run the stage again "
-                        "after that"
+                        f"Perspective asks to wait {pause:.0f} s ({reason}). Scores so far are kept: run the stage "
+                        "again after that"
                     ) from None
                 wait = min(2 * wait, self._longest)
                 if attempt < self._attempts:
@@ -117,7 +117,7 @@ class PerspectiveScorer:
         self._failures += 1
         if self._failures >= _FAILURES:
             raise ConnectionError(
-                f"Perspective answered none of {_FAILURES} texts in a row, {self._attempts} attempts each; the last time: "
+                f"Perspective answered none of {_FAILURES} texts in a row, {self._attempts} attempts each; the last: "
                 f"{reason}. Scores so far are kept: run the stage again later"
             )
         return Score(None, f"no answer in {self._attempts} attempts: {reason}", final=False)

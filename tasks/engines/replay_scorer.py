@@ -1,7 +1,8 @@
 """Scores that somebody made before, read from a file: an archive of Perspective, or of people."""
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,21 @@ def _read(path: Path) -> pd.DataFrame:
         case ".parquet":
             return pd.read_parquet(path)
         case ".csv":  # "NA" and "null" are words too
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
+            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         case ".jsonl":
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+            return pd.DataFrame(_lines(path), dtype=object)
         case other:
             raise ValueError(f"{path}: cannot read {other!r}; an archive is .parquet, .csv or .jsonl")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"{path}: line {number}: not valid JSON: {error}") from error
 
 
 def _value(cell: Any) -> float | None:

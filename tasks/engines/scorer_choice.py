@@ -127,8 +127,8 @@ def build(choice: AnyScorer, device: str, batch: int) -> ToxicityScorer:
             from tasks.engines import perspective_scorer  # noqa: PLC0415  # only this choice needs a network client
 
             warnings.warn(
-                f"the Perspective API ends on {perspective_scorer.END} and cannot be asked again later. Keep its scores: "
-                "kind replay reads them",
+                f"the Perspective API ends on {perspective_scorer.END} and cannot be asked again later. Keep its "
+                "scores: kind replay reads them",
                 stacklevel=2,
             )
             return perspective_scorer.PerspectiveScorer(choice.url, beyond_declared=choice.beyond_declared)
