@@ -10,6 +10,7 @@ from tasks.engines import report_record as record
 from tasks.engines import report_sections as sections
 from tasks.engines.figures import to_png
 from tasks.engines.report_blocks import Gallery
+from tasks.engines.report_mechanism import mechanism
 from tasks.engines.report_study import Study
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
@@ -19,6 +20,8 @@ from tasks.science.sourced import Record, Sheet, record_of_json
 FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
 RETRIEVAL = Path("metrics/measure_retrieval")
+MECHANISM = Path("metrics/measure_mechanism")
+TOKENS = Path("data/find_toxic_neurons/tokens.parquet")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 TEMPLATES = Path(__file__).parent / "engines"
 BASE = "base"
@@ -44,6 +47,7 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         sections.layers(study, gallery),
         sections.training(study, gallery),
         sections.side_effects(study, gallery),
+        mechanism(study, gallery, report.show_text),
         sections.base_model(study, gallery),
         record.missing(study, languages),
         record.examples(study, report.examples, report.show_text),
@@ -117,7 +121,24 @@ def _read(policies: dict[str, Path]) -> Study:
         },
         examples={policy: _continuations(path, source, toxicity[policy]) for policy, path in texts.items()},
         continuations={policy: str(path) for policy, path in texts.items()},
+        probe=_sheet(MECHANISM / "probe.csv", ["language"], ["auroc", "auroc_low", "auroc_high", "f1", "majority"]),
+        neurons=_sheet(MECHANISM / "neurons.csv", ["layer", "neuron"], ["actual", "cosine", "languages", "p_fewer"]),
+        tokens=_sheet(TOKENS, ["layer", "neuron", "place"], ["text", "language"]),
+        activations=_sheet(
+            MECHANISM / "activations.csv", ["decoding", "measure", "language"], ["before", "after", "change"]
+        ),
+        doses=_doses(),
+        explained=_sheet(
+            MECHANISM / "explained.csv", ["policy", "way", "neurons", "language"], ["count", "share", "less_control"]
+        ),
     )
+
+
+def _doses() -> Sheet:
+    """The dose as the file has it: read as a number, -5 beside -2.5 would be -5.0, which no key finds."""
+    read = _sheet(MECHANISM / "doses.csv", ["neurons", "dose", "language"], ["toxicity", "sources_less_control"])
+    doses = read.frame["dose"].map("{:g}".format)
+    return Sheet(read.path, read.key, read.frame.assign(dose=doses))
 
 
 def _sheet(path: Path, key: list[str], columns: list[str]) -> Sheet:

@@ -56,3 +56,8 @@ def score_key(card: ScorerCard, language: str, continuation: Exchange) -> bytes:
     who = [card.id, card.revision, card.label, card.construct, dict(card.settings)]
     identity = json.dumps([*who, language, prompt, continuation.text], sort_keys=True)
     return hashlib.sha256(identity.encode()).digest()
+
+
+def with_memory(scorer: ToxicityScorer, store: ScoreStore) -> ToxicityScorer:
+    """The scorer with a memory, where that is faster than scoring anew."""
+    return scorer if scorer.keep_every is None else CachedScorer(scorer, store)

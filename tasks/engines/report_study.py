@@ -33,6 +33,12 @@ class Study:
         curves: data/train_dpo/<seed>/curves.csv of the same.
         examples: Per policy, the source language's continuations with their toxicity, keyed as its scores.parquet.
         continuations: Where those continuations lie.
+        probe: metrics/measure_mechanism/probe.csv.
+        neurons: metrics/measure_mechanism/neurons.csv.
+        tokens: data/find_toxic_neurons/tokens.parquet.
+        activations: metrics/measure_mechanism/activations.csv.
+        doses: metrics/measure_mechanism/doses.csv, the dose as text.
+        explained: metrics/measure_mechanism/explained.csv.
     """
 
     params: Mapping[str, Any]
@@ -54,6 +60,12 @@ class Study:
     curves: Mapping[str, Sheet]
     examples: Mapping[str, Sheet]
     continuations: Mapping[str, str]
+    probe: Sheet
+    neurons: Sheet
+    tokens: Sheet
+    activations: Sheet
+    doses: Sheet
+    explained: Sheet
 
     @property
     def source(self) -> str:
@@ -64,6 +76,11 @@ class Study:
     def confidence(self) -> float:
         """Level of the intervals."""
         return float(self.params["measure_transfer"]["confidence"])
+
+    @property
+    def mechanism_confidence(self) -> float:
+        """Level of the intervals on the mechanism."""
+        return float(self.params["measure_mechanism"]["confidence"])
 
     @property
     def is_mini(self) -> bool:

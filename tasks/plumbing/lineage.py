@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.plumbing.digests import digest
 LOCK = Path("dvc.lock")
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
+_TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,20 @@ def declared(name: str) -> dict[str, Any]:
     """A stage's entry of dvc.yaml in the current folder, its item filled in; KeyError if there is none."""
     stage, _, item = name.partition("@")
     entry = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
-    if "do" not in entry:
-        return dict(entry)
-    items = _items(entry, Path())
-    chosen = {"${key}": item, "${item}": str(items[item])} if isinstance(items, dict) else {"${item}": item}
+    values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    own: dict[str, str] = {}
+    if "do" in entry:
+        items = _items(entry, Path())
+        own = {"key": item, "item": str(items[item])} if isinstance(items, dict) else {"item": item}
 
     def fill(value: Any) -> Any:
         if isinstance(value, list):
             return [fill(one) for one in value]
         if isinstance(value, str):
-            for template, text in chosen.items():
-                value = value.replace(template, text)
+            return _TEMPLATE.sub(lambda found: own.get(found[1]) or str(_value(values, found[1])), value)
         return value
 
-    return {key: fill(value) for key, value in entry["do"].items()}
+    return {key: fill(value) for key, value in entry.get("do", entry).items()}
 
 
 def current_stages(root: Path = Path()) -> dict[str, LockedStage]:
@@ -99,10 +101,14 @@ def current_stages(root: Path = Path()) -> dict[str, LockedStage]:
 
 def _items(entry: dict[str, Any], root: Path) -> Any:
     """What a stage's foreach names; only what this project uses of DVC's templates: a key of params.yaml."""
-    items = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
-    for part in entry["foreach"].strip("${} ").split("."):
-        items = items[part]
-    return items
+    values = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    return _value(values, entry["foreach"].strip("${} "))
+
+
+def _value(values: Any, name: str) -> Any:
+    for part in name.split("."):
+        values = values[part]
+    return values
 
 
 def expected_key(name: str) -> str:
@@ -113,12 +119,7 @@ def expected_key(name: str) -> str:
     entry = declared(name)
     made = {path: md5 for stage in locked_stages().values() for path, md5 in stage.outs.items()}
     values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    tracked = {}
-    for key in entry.get("params", []):
-        value = values
-        for part in key.split("."):
-            value = value[part]
-        tracked[key] = value
+    tracked = {key: _value(values, key) for key in entry.get("params", [])}
     deps = {path: made[path] if path in made else digest(Path(path)) for path in entry.get("deps", [])}
     return LockedStage(name, entry["cmd"], deps, tracked, {}).key
 

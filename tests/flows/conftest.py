@@ -184,7 +184,7 @@ class Toy:
         """What the last command that was started said so far."""
         return self.root.with_name("said.txt").read_text()
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
         """Returns as soon as the condition holds; fails the test if it does not within the time."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -31,8 +31,8 @@ def test_a_cancelled_run_ends_at_once_and_the_next_completes_it(fresh_toy, by: s
     fresh_toy.wait_until(lambda: "'side@c' - Finished" in fresh_toy.said(), 60)
     signalled = time.monotonic()
     os.kill(flow.pid, by)
-    assert flow.wait(15) not in (None, 0)
-    assert time.monotonic() - signalled < 8
+    assert flow.wait(45) not in (None, 0)
+    assert time.monotonic() - signalled < 30  # of the 60 that side-a takes
     assert fresh_toy.processes() == []
     assert fresh_toy.dvc("status").returncode == 0
     time.sleep(1)  # a stage that somebody revived would have begun

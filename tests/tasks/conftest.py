@@ -42,6 +42,14 @@ def shrunken(loaded: dict[str, Any]) -> dict[str, Any]:
             | {"evaluate_every": 10, "warmup_steps": 5, "min_improvement": 0.001},
         },
         "generate": loaded["generate"] | {"samples": 5},
+        "prepare_labelled": loaded["prepare_labelled"] | {"train": 300, "test": 40},
+        "train_probe": loaded["train_probe"] | {"resamples": 100},
+        "find_toxic_neurons": loaded["find_toxic_neurons"] | {"candidates": 24, "permutations": 100},
+        "trace_activations": loaded["trace_activations"] | {"prompts": 6},
+        "intervene_neurons": loaded["intervene_neurons"] | {"doses": [-5, 2], "prompts": 4},
+        "explain_effect": loaded["explain_effect"]
+        | {"recipe": loaded["explain_effect"]["recipe"] | {"prompts": 4, "samples": 1}},
+        "measure_mechanism": loaded["measure_mechanism"] | {"resamples": 100},
         "measure_retrieval": loaded["measure_retrieval"] | {"resamples": 100},
         "measure_transfer": loaded["measure_transfer"] | {"resamples": 100, "permutations": 999},
     }
