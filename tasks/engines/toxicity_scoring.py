@@ -1,49 +1,57 @@
-"""Chooses a toxicity scorer and scores tables of continuations with it."""
+"""Scores tables of texts with a toxicity scorer."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, Field
 
-from tasks.engines import mini_world_source
-from tasks.engines.toxicity_scorer import LexiconScorer, ToxicityScorer
-
-
-class ScorerChoice(BaseModel, frozen=True, extra="forbid"):
-    """Which scorer judges."""
-
-    kind: Literal["lexicon"] = Field(description="lexicon: insults of the mini world and their severity")
-
-
-def scorer_of(choice: ScorerChoice) -> ToxicityScorer:
-    """The chosen scorer."""
-    assert choice.kind == "lexicon"
-    return LexiconScorer(mini_world_source.load()[0], mini_world_source.revision())
+from tasks.engines.toxicity_scorer import Exchange, ToxicityScorer
 
 
 def scored(
     scorer: ToxicityScorer,
-    continuations: pd.DataFrame,
+    texts: pd.DataFrame,
     source: str,
+    prompts: Mapping[tuple[str, str], str] | None = None,
+    policy: str | None = None,
     progress: Callable[[Any], Iterable[Any]] = iter,
 ) -> pd.DataFrame:
     """The table by language, without its texts, with the columns toxicity and reason.
 
+    Args:
+        scorer: Scores.
+        texts: language, text, and whatever names a row: prompt_id and sample for continuations.
+        source: Where the texts are from, for messages.
+        prompts: Text of every prompt by language and prompt_id; None for texts that answer nobody.
+        policy: Who wrote the texts, for archives that keep none.
+        progress: Shows how far it is, language by language.
+
     Raises:
-        ValueError: A score is not in [0, 1]; the message names `source` and the row.
+        ValueError: A score is not in [0, 1], or a prompt is unknown; the message names `source` and the row.
     """
     frames: list[pd.DataFrame] = []
-    for language, rows in progress(continuations.groupby("language")):
-        scores = scorer.score(str(language), rows["text"].tolist())
-        for prompt_id, sample, score in zip(rows["prompt_id"], rows["sample"], scores, strict=True):
+    for language, rows in progress(texts.groupby("language")):
+        named = rows.drop(columns="text")
+        exchanges = [Exchange(text) for text in rows["text"]]
+        if prompts is not None:
+            unknown = [name for name in rows["prompt_id"] if (str(language), name) not in prompts]
+            if unknown:
+                raise ValueError(f"{source}: prompt {unknown[0]} of {language} is not among the prompts")
+            names = zip(rows["text"], rows["prompt_id"], rows["sample"], strict=True)
+            exchanges = [
+                Exchange(text, prompts[str(language), name], (policy, name, int(sample)) if policy else None)
+                for text, name, sample in names
+            ]
+        scores = scorer.score(str(language), exchanges)
+        for position, score in enumerate(scores):
             if score.value is not None and not 0 <= score.value <= 1:  # NaN is not in [0, 1] either
+                row = ", ".join(f"{name} {value}" for name, value in named.iloc[position].items())
                 raise ValueError(
-                    f"{source}: {scorer.card.id} gave {score.value} to {language} {prompt_id} sample {sample}; a score "
-                    "is in [0, 1] or missing with a reason"
+                    f"{source}: {scorer.card.id} gave {score.value} to {row}; a score is in [0, 1] or missing with "
+                    "a reason"
                 )
         frames.append(
-            rows.drop(columns="text").assign(
+            named.assign(
                 toxicity=pd.array([score.value for score in scores], dtype="Float64"),
                 reason=pd.array([score.reason for score in scores], dtype="string"),
             )
