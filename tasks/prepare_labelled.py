@@ -4,20 +4,22 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, assert_never
+from typing import Annotated, Any, Literal, NamedTuple, assert_never
 
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import jigsaw, mini_world_source
+from tasks.engines import jigsaw, mini_world_source, rtp_lx
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
+from tasks.science.cleaning import Tally, clean_text
 from tasks.science.lexicon import Lexicon
 from tasks.science.mini_world import Register, Storyteller, World
 from tasks.science.pidgin import PIVOT, Grammar, join, render_sentence
 
 TEXTS = Path("data/prepare_labelled/texts.parquet")
 COUNTS = Path("data/prepare_labelled/counts.json")
+Counts = dict[str, Any]  # what was read, changed and dropped, as JSON
 
 
 class MiniLabelled(BaseModel, frozen=True, extra="forbid"):
@@ -41,7 +43,35 @@ class JigsawLabelled(BaseModel, frozen=True, extra="forbid"):
     limit: int | None = Field(gt=1, description="texts to sample, labels in proportion; null takes all 159,571")
 
 
-PrepareLabelled = Annotated[MiniLabelled | JigsawLabelled, Field(discriminator="kind")]
+class _Annotated(BaseModel, frozen=True, extra="forbid"):
+    """Prompts and completions of RTP-LX with what people said of them: labels in every language."""
+
+    password: str = Field(default=rtp_lx.PASSWORD, description="of the archive, as its README gives it")
+    threshold: float = Field(gt=1, le=5, description="mark of toxicity, 1 to 5, from which a text counts as toxic")
+    seed: int = Field(description="of the sample and of the split")
+
+
+class RtpLxLabelled(_Annotated, frozen=True, extra="forbid"):
+    """RTP-LX alone: English texts train the probe, others test it and the scorers."""
+
+    kind: Literal["rtp_lx"] = Field(description="rtp_lx: the archive as published")
+    path: Path = Field(description="RTP-LX.zip as downloaded (docs/data.md)")
+    test_share: float = Field(gt=0, lt=1, description="share of prompts to test on, the same in every language")
+
+
+class JigsawRtpLxLabelled(_Annotated, frozen=True, extra="forbid"):
+    """The paper's data for the probe, and RTP-LX to test it and the scorers in every language."""
+
+    kind: Literal["jigsaw_rtp_lx"] = Field(description="jigsaw_rtp_lx: Jigsaw to train on, RTP-LX to test on")
+    path: Path = Field(description="folder of both files, which DVC watches")
+    comments: str = Field(description="name of Jigsaw's file in it: train.csv, or as .gz or in a .zip")
+    archive: str = Field(description="name of RTP-LX's archive in it")
+    limit: int | None = Field(gt=1, description="comments to sample, labels in proportion; null takes all 159,571")
+
+
+PrepareLabelled = Annotated[
+    MiniLabelled | JigsawLabelled | RtpLxLabelled | JigsawRtpLxLabelled, Field(discriminator="kind")
+]
 
 
 class Row(NamedTuple):
@@ -60,7 +90,16 @@ def run(prepare_labelled: PrepareLabelled, mini_world: World, languages: Languag
         case MiniLabelled():
             rows, drops = _tell(prepare_labelled, mini_world, languages)
         case JigsawLabelled():
-            rows, drops = _read(prepare_labelled)
+            rows, drops = _split(prepare_labelled)
+        case RtpLxLabelled():
+            rows, drops = _annotated(prepare_labelled, prepare_labelled.path, languages, prepare_labelled.test_share)
+        case JigsawRtpLxLabelled():
+            folder = prepare_labelled.path
+            comments = jigsaw.read(folder / prepare_labelled.comments)
+            sampled = _sampled(comments, prepare_labelled.limit, prepare_labelled.seed, folder)
+            learnt = [Row("en", c.id, "train", c.text, c.toxic) for group in sampled for c in group]
+            tested, dropped = _annotated(prepare_labelled, folder / prepare_labelled.archive, languages, None)
+            rows, drops = [*learnt, *tested], {"jigsaw": _counts(comments, len(learnt)), "rtp_lx": dropped}
         case _:
             assert_never(prepare_labelled)
     frame = pd.DataFrame(rows, columns=Row._fields)
@@ -77,9 +116,7 @@ def run(prepare_labelled: PrepareLabelled, mini_world: World, languages: Languag
     )
 
 
-def _tell(
-    params: MiniLabelled, world: World, languages: Sequence[str]
-) -> tuple[list[Row], dict[str, int | dict[str, int]]]:
+def _tell(params: MiniLabelled, world: World, languages: Sequence[str]) -> tuple[list[Row], Counts]:
     """English texts to train on, and others to test on in every language.
 
     The test texts are drawn first and from a generator of their own: more training texts leave them as they are.
@@ -138,23 +175,104 @@ class _Writer:
         )
 
 
-def _read(params: JigsawLabelled) -> tuple[list[Row], dict[str, int | dict[str, int]]]:
+def _split(params: JigsawLabelled) -> tuple[list[Row], Counts]:
     """A sample of the comments, split at random within each label."""
     comments = jigsaw.read(params.path)
-    rng = random.Random(f"labelled {params.seed}")
-    groups = {label: [c for c in comments.kept if c.toxic == label] for label in (False, True)}
-    wanted = min(len(comments.kept), params.limit or len(comments.kept))
-    toxic = round(wanted * len(groups[True]) / max(1, len(comments.kept)))
-    split: dict[str, Literal["train", "test"]] = {}
-    for label, count in ((False, wanted - toxic), (True, toxic)):
-        test = round(count * params.test_share)
-        if not 0 < test < count:
+    rows: list[Row] = []
+    for group in _sampled(comments, params.limit, params.seed, params.path):
+        test = round(len(group) * params.test_share)
+        if not 0 < test < len(group):
             raise ValueError(
-                f"{params.path}: {count} texts with toxic={int(label)} cannot be split; raise prepare_labelled.limit "
-                "or change prepare_labelled.test_share"
+                f"{params.path}: {len(group)} texts with toxic={int(group[0].toxic)} cannot be split; raise prepare_labelled.limit or "
+                "change prepare_labelled.test_share"
             )
-        sample = rng.sample(groups[label], count)
-        split |= {comment.id: "test" if number < test else "train" for number, comment in enumerate(sample)}
-    rows = [Row("en", c.id, split[c.id], c.text, c.toxic) for c in comments.kept if c.id in split]
-    dropped = {**comments.dropped, "not_sampled": len(comments.kept) - len(rows)}
-    return rows, {"read": comments.read, "dropped": dropped, "unescaped": comments.unescaped}
+        rows += [
+            Row("en", c.id, "test" if number < test else "train", c.text, c.toxic) for number, c in enumerate(group)
+        ]
+    order = {comment.id: number for number, comment in enumerate(comments.kept)}
+    return sorted(rows, key=lambda row: order[row.text_id]), _counts(comments, len(rows))
+
+
+def _sampled(comments: jigsaw.Comments, limit: int | None, seed: int, path: Path) -> list[list[jigsaw.Comment]]:
+    """Civil and toxic comments in random order, in proportion."""
+    rng = random.Random(f"labelled {seed}")
+    groups = [[c for c in comments.kept if c.toxic == label] for label in (False, True)]
+    wanted = min(len(comments.kept), limit or len(comments.kept))
+    toxic = round(wanted * len(groups[True]) / max(1, len(comments.kept)))
+    if not 0 < toxic < wanted:
+        raise ValueError(
+            f"{path}: {toxic} toxic comments and {wanted - toxic} others were drawn; both are needed, so raise "
+            "prepare_labelled.limit or take the whole file"
+        )
+    return [rng.sample(group, count) for group, count in zip(groups, (wanted - toxic, toxic), strict=True)]
+
+
+def _counts(comments: jigsaw.Comments, kept: int) -> Counts:
+    dropped = {**comments.dropped, "not_sampled": len(comments.kept) - kept}
+    return {"read": comments.read, "dropped": dropped, "unescaped": comments.unescaped}
+
+
+def _annotated(
+    params: _Annotated, path: Path, languages: Sequence[str], test_share: float | None
+) -> tuple[list[Row], Counts]:
+    """Labelled prompts and completions; English rows train unless all are to test on (`test_share` None).
+
+    Translations of a prompt are on the same side of the split, or the probe would be tested on what it knows.
+    """
+    everything = rtp_lx.read(path, dict.fromkeys([*([PIVOT] if test_share else []), *languages]), params.password)
+    test = {index for entries in everything.values() for index in entries}
+    if test_share:
+        ids = sorted(test)
+        test = set(random.Random(f"labelled {params.seed}").sample(ids, round(len(ids) * test_share)))
+    rows: list[Row] = []
+    counts: Counts = {}
+    for language, entries in everything.items():
+        tally = Tally()
+        labelled = _labelled(entries, params.threshold, tally)
+        for (index, text_id), (text, toxic) in labelled.items():
+            if index in test and language in languages:
+                rows.append(Row(language, text_id, "test", text, toxic))
+            elif index not in test and language == PIVOT:
+                rows.append(Row(language, text_id, "train", text, toxic))
+            else:
+                tally.dropped["not_for_this_language"] += 1
+        counts[language] = tally.record()
+    if not any(row.split == "test" for row in rows) or (test_share and not any(row.split == "train" for row in rows)):
+        raise ValueError(f"{path}: no labelled text is left to train or to test on; see prepare_labelled.test_share")
+    return rows, counts
+
+
+def _labelled(
+    entries: Mapping[int, rtp_lx.Entry], threshold: float, tally: Tally
+) -> dict[tuple[int, str], tuple[str, bool]]:
+    """Text and label by Index and id; a text without a label, or there before, is dropped, as are contradictions."""
+    read = {
+        (index, f"{rtp_lx.prompt_id(index)}-{part}"): (text, mark)
+        for index, entry in entries.items()
+        for part, text, mark in (
+            ("prompt", entry.prompt, entry.prompt_toxicity),
+            ("completion", entry.completion, entry.completion_toxicity),
+        )
+    }
+    tally.rows["read"] += len(read)
+    found: dict[tuple[int, str], tuple[str, bool]] = {}
+    for name, (raw, mark) in read.items():
+        text = clean_text(raw, tally)
+        if not text:
+            tally.dropped["empty"] += 1
+        elif mark is None:
+            tally.dropped["without_label"] += 1
+        else:
+            found[name] = (text, mark >= threshold)
+    told = set(found.values())
+    seen: set[str] = set()
+    kept = {}
+    for name, (text, toxic) in found.items():
+        if (text, not toxic) in told:
+            tally.dropped["contradictory"] += 1
+        elif text in seen:
+            tally.dropped["duplicate"] += 1
+        else:
+            seen.add(text)
+            kept[name] = (text, toxic)
+    return kept

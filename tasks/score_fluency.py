@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from tasks.engines.fluency_judge import EMPTY, load_seq2seq, mt5_perplexity, text_fluency
-from tasks.engines.language_model import encode, load, pick_device
+from tasks.engines.language_model import encode_prompts, load, pick_device
 from tasks.engines.likelihood import continuation_nll
 from tasks.engines.pinned import pinned_model
 from tasks.engines.torch_setup import set_up
@@ -92,7 +92,7 @@ def _prompts(source: Path, continuations: pd.DataFrame) -> list[str]:
 def _by_base(continuations: pd.DataFrame, prompts: list[str], runtime: Runtime, bar: Any) -> dict[str, Any]:
     model, tokenizer = load(require(JUDGE), pick_device(runtime.device))
     distinct = list(dict.fromkeys(prompts))
-    ids = dict(zip(distinct, encode(tokenizer, distinct), strict=True))
+    ids = dict(zip(distinct, encode_prompts(tokenizer, distinct), strict=True))
     tokens = continuations["tokens"].tolist()
     nll = continuation_nll(model, tokenizer, [ids[prompt] for prompt in prompts], tokens, runtime.score_batch, bar)
     length = continuations["tokens"].map(len)

@@ -7,12 +7,14 @@ import pytest
 import yaml
 
 from tasks.plumbing.params import section
+from tasks.prepare_labelled import PrepareLabelled
 from tasks.prepare_pairs import PreparePairs
 from tasks.prepare_parallel import PrepareParallel
 from tasks.prepare_prompts import PreparePrompts
 from tests.published_data import ROOT
 
 KINDS: dict[str, Any] = {
+    "prepare_labelled": PrepareLabelled,
     "prepare_pairs": PreparePairs,
     "prepare_prompts": PreparePrompts,
     "prepare_parallel": PrepareParallel,

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.generation import Decoding, continue_prompts
-from tasks.engines.language_model import batches_by_length, encode
+from tasks.engines.language_model import batches_by_length, encode_prompts
 from tasks.engines.mlp_family import blocks
 from tasks.engines.neurons import by_layer, reading, reading_keys
 
@@ -100,7 +100,7 @@ def collect(
         progress: Wraps the loop over batches.
     """
     chosen = by_layer(list(neurons), model.device)
-    rows = encode(tokenizer, prompts)
+    rows = encode_prompts(tokenizer, prompts)
     count = [groups.count(group) for group in range(max(groups) + 1)]
     chosen_NC = torch.zeros(len(prompts), len(neurons))
     keys_NC = torch.zeros(len(prompts), len(neurons))

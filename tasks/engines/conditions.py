@@ -7,7 +7,7 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.generation import Decoding, continue_prompts
-from tasks.engines.language_model import encode
+from tasks.engines.language_model import encode_prompts
 from tasks.engines.likelihood import continuation_nll
 
 COLUMNS = ["language", "prompt_id", "sample", "text", "tokens", "nll"]
@@ -43,7 +43,7 @@ def continued(
         written = continue_prompts(model, tokenizer, texts, [(seed, *name) for name in names], decoding, batch)
     rows = [
         (*name, sample, one.text, one.tokens, ids)
-        for name, ids, samples in zip(names, encode(tokenizer, texts), written, strict=True)
+        for name, ids, samples in zip(names, encode_prompts(tokenizer, texts), written, strict=True)
         for sample, one in enumerate(samples)
     ]
     nll = continuation_nll(judge, tokenizer, [row[5] for row in rows], [row[4] for row in rows], batch)

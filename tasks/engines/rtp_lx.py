@@ -20,11 +20,21 @@ _ENCRYPTED = 1  # bit of a member's flags
 
 @dataclass(frozen=True)
 class Entry:
-    """One prompt of one locale; the completions are empty where a locale has none."""
+    """One prompt of one locale; the completions are empty where a locale has none.
+
+    Attributes:
+        prompt: What is to be continued.
+        completion: A continuation, likely toxic.
+        benign: A continuation written not to be.
+        prompt_toxicity: What people said of the prompt, 1 (not toxic) to 5; None where nobody was asked.
+        completion_toxicity: The same of the completion.
+    """
 
     prompt: str
     completion: str
     benign: str
+    prompt_toxicity: float | None = None
+    completion_toxicity: float | None = None
 
 
 def read(path: Path, languages: Iterable[str], password: str) -> dict[str, dict[int, Entry]]:
@@ -81,7 +91,8 @@ def _entries(archive: zipfile.ZipFile, path: Path, language: str, password: str)
             text_of({column: row.get(column)}, column, name, number)
             for column in ("Prompt", "Completion", "BenignCompletion")
         )
-        entries[index] = Entry(prompt, completion, benign)
+        marks = [_toxicity(row, f"{text}Annotations", name, number) for text in ("Prompt", "Completion")]
+        entries[index] = Entry(prompt, completion, benign, *marks)
     return dict(sorted(entries.items()))
 
 
@@ -101,6 +112,17 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, passw
                 "github.com/microsoft/RTP-LX tells the password (key `password`)"
             ) from error
         raise ValueError(f"{name}: damaged ({error}); download the archive again") from error
+
+
+def _toxicity(row: Row, column: str, name: str, number: int) -> float | None:
+    """The published summary of the three raters, not their raw marks."""
+    annotations = row.get(column)
+    value = annotations.get("Toxicity") if isinstance(annotations, dict) else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 5:
+        raise ValueError(f"{name}: row {number}: {column} has Toxicity {value!r}; it must be a number from 1 to 5")
+    return float(value)
 
 
 def _index(row: Row, name: str, number: int) -> int:

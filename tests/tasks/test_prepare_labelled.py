@@ -13,6 +13,7 @@ from tasks.engines import mini_world_source
 from tasks.plumbing import params
 from tasks.prepare_labelled import COUNTS, TEXTS, PrepareLabelled, run
 from tasks.science.mini_world import Storyteller, World
+from tests.published_data import rtp_lx_row, rtp_lx_zip
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = ["ar", "en", "es", "hi", "ja", "ko"]
@@ -155,6 +156,83 @@ def test_a_label_with_too_few_comments_is_refused(tmp_path: Path) -> None:
     """One toxic comment cannot be in both splits."""
     with pytest.raises(ValueError, match=r"1 texts with toxic=1 cannot be split"):
         made(_jigsaw(tmp_path / "train.csv", 1, 50))
+
+
+def _marked(index: int, prompt: str, mark: float | None, completion: str = "", other: float | None = None) -> Any:
+    row = rtp_lx_row(index, prompt, completion)
+    return row | {"PromptAnnotations": {"Toxicity": mark}, "CompletionAnnotations": {"Toxicity": other}}
+
+
+def _archive(path: Path) -> Path:
+    """20 shared prompts and completions in two languages, toxic if the Index is odd; four more German rows are odd."""
+    locales: dict[str, list[Any]] = {
+        locale: [
+            _marked(n, f"{word} {n}", 4.0 if n % 2 else 1.0, f"{word} fool {n}", 3.0 if n % 2 else 2.9)
+            for n in range(20)
+        ]
+        for locale, word in (("EN", "you"), ("DE", "du"))
+    }
+    locales["DE"] += [
+        _marked(1000, "unmarked", None),
+        _marked(1001, "du 0", 1.0),
+        _marked(1002, "du 2", 5.0),
+        _marked(1003, " &quot;eigen&quot; ", 3.0),
+    ]
+    return rtp_lx_zip(path, locales)
+
+
+RTP_LX = {"kind": "rtp_lx", "threshold": 3.0, "seed": 1, "test_share": 0.25}
+
+
+def test_people_label_rtp_lx(tmp_path: Path) -> None:
+    """3 is toxic and 2.9 is not; English trains, both languages test, no Index does both; drops are counted."""
+    run(
+        TypeAdapter(PrepareLabelled).validate_python(RTP_LX | {"path": str(_archive(tmp_path / "RTP-LX.zip"))}),
+        world(),
+        ["de", "en"],
+    )
+    texts = pd.read_parquet(TEXTS)
+    index = texts["text_id"].str.extract(r"i(\d+)-")[0].astype(int)
+    shared = texts[index < 999]
+    assert (shared["toxic"] == (index[shared.index] % 2 == 1)).all()
+    sides = {split: set(index[texts["split"] == split]) for split in ("train", "test")}
+    assert not sides["train"] & sides["test"]
+    assert texts[texts["split"] == "train"]["language"].unique().tolist() == ["en"]
+    assert set(texts[texts["split"] == "test"]["language"]) == {"de", "en"}
+    counts = json.loads(COUNTS.read_text())
+    # "du 2" is civil as Index 2 and toxic as Index 1002: both go; "du 0" is there twice.
+    assert counts["de"]["dropped"]["contradictory"] == 2
+    assert counts["de"]["dropped"]["duplicate"] == 1
+    assert counts["de"]["dropped"]["without_label"] == 1
+    assert counts["de"]["dropped"]["empty"] == 4  # those four rows have no completion
+    assert counts["de"]["changed"]["html_entity"] == 1
+    for language in ("de", "en"):
+        assert counts[language]["read"] == counts[language]["kept"] + sum(counts[language]["dropped"].values())
+        assert counts[language]["kept"] == (texts["language"] == language).sum()
+
+
+def test_jigsaw_trains_and_rtp_lx_tests(tmp_path: Path) -> None:
+    """Every sampled comment trains, every labelled text of RTP-LX tests, each language its own."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    _jigsaw(folder / "train.csv", 20, 180)
+    _archive(folder / "RTP-LX.zip")
+    section = {
+        "kind": "jigsaw_rtp_lx", "path": str(folder), "comments": "train.csv", "archive": "RTP-LX.zip",
+        "threshold": 3.0, "seed": 1, "limit": 100,
+    }  # fmt: skip
+    run(TypeAdapter(PrepareLabelled).validate_python(section), world(), ["de"])
+    texts = pd.read_parquet(TEXTS)
+    assert texts.groupby(["split", "language"]).size().to_dict() == {("test", "de"): 2 * 24 - 8, ("train", "en"): 100}
+    assert texts[texts["split"] == "train"]["toxic"].sum() == 10
+    assert "eigen" in " ".join(texts["text"])
+
+
+def test_an_archive_without_any_label_is_refused(tmp_path: Path) -> None:
+    """Nothing to learn from; the message says where to look."""
+    path = rtp_lx_zip(tmp_path / "RTP-LX.zip", {"EN": [_marked(n, f"you {n}", None) for n in range(8)]})
+    with pytest.raises(ValueError, match="no labelled text is left"):
+        run(TypeAdapter(PrepareLabelled).validate_python(RTP_LX | {"path": str(path)}), world(), ["en"])
 
 
 def test_a_wrong_key_is_named_with_the_nearest_of_its_kind() -> None:

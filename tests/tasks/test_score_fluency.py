@@ -78,7 +78,7 @@ def test_the_base_model_as_a_judge_of_text_agrees_with_itself(copied_study) -> N
 
 
 def test_the_published_quantity_stands_beside_the_conditional_perplexity(copied_study, tmp_path: Path) -> None:
-    """`perplexity` keeps its meaning and values; `mt5_perplexity` has a name of its own, and a reason where it has none."""
+    """`perplexity` keeps its meaning and values; `mt5_perplexity` is another, with a reason where it has none."""
     before = pd.read_parquet("data/score_fluency/base/perplexity.parquet")
     model = save_mt5(tmp_path / "mt5")
     frame = judged_by(judge="mt5_published", model=str(model), revision=folder_digest(model))

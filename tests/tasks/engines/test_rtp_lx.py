@@ -13,13 +13,13 @@ GERMAN = {0: "du bist ein", 1: "was für ein", 2: "nur ein", 10: "er ist so ein"
 
 
 def test_what_was_encrypted_is_read(tmp_path: Path) -> None:
-    """Prompt and both completions by Index; a locale without completions has empty ones."""
+    """Prompt, both completions and marks by Index; a locale without completions has empty ones, and no marks."""
     german = {name: rtp_lx_row(0, "du")[name] for name in ("Prompt", "Index")}
     rows = {"EN": [rtp_lx_row(0, "you are a", "fool", "friend")], "DE": [german]}
     path = rtp_lx_zip(tmp_path / "RTP-LX.zip", rows)
     assert read(path, ["de", "en"], PASSWORD) == {
         "de": {0: Entry("du", "", "")},
-        "en": {0: Entry("you are a", "fool", "friend")},
+        "en": {0: Entry("you are a", "fool", "friend", 2.0, 2.0)},
     }
     assert [file.name for file in tmp_path.iterdir()] == ["RTP-LX.zip"]
 
@@ -77,6 +77,8 @@ def test_shared_prompts_are_those_below_999() -> None:
         ([rtp_lx_row(0, "a"), {"Prompt": "b"}], "row 2: Index is None"),
         ([{"Index": 0, "Text": "a"}], "row 1: column 'Prompt' is missing; it has Index, Text"),
         ([{"Index": 0, "Prompt": 5}], "row 1: column 'Prompt' is 5, not text"),
+        ([rtp_lx_row(0, "a") | {"PromptAnnotations": {"Toxicity": "high"}}], "PromptAnnotations has Toxicity 'high'"),
+        ([rtp_lx_row(0, "a") | {"CompletionAnnotations": {"Toxicity": 6}}], "CompletionAnnotations has Toxicity 6"),
         ([], r"RTP_LX_EN\.json: is empty"),
     ],
 )
