@@ -183,8 +183,8 @@ def _split(params: JigsawLabelled) -> tuple[list[Row], Counts]:
         test = round(len(group) * params.test_share)
         if not 0 < test < len(group):
             raise ValueError(
-                f"{params.path}: {len(group)} texts with toxic={int(group[0].toxic)} cannot be split; raise prepare_labelled.limit or "
-                "change prepare_labelled.test_share"
+                f"{params.path}: {len(group)} texts with toxic={int(group[0].toxic)} cannot be split; raise "
+                "prepare_labelled.limit or change prepare_labelled.test_share"
             )
         rows += [
             Row("en", c.id, "test" if number < test else "train", c.text, c.toxic) for number, c in enumerate(group)
