@@ -14,6 +14,9 @@ import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.evaluation import TranslationEvaluator
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
@@ -124,6 +127,17 @@ def recomputed(texts: dict[str, tuple[list[str], list[str]]]) -> Iterator[tuple[
             yield language, layer, (cosine.argmax(1) == right).mean(), (cosine.argmax(0) == right).mean()
 
 
+def translation_accuracy(texts: dict[str, tuple[list[str], list[str]]]) -> Iterator[tuple[str, float, float]]:
+    """Of the last layer, by the evaluator of sentence-transformers: language, from the pivot, to the pivot."""
+    model = SentenceTransformer(
+        modules=[(whole := Transformer("models/prepare_model")), Pooling(whole.get_embedding_dimension(), "mean")],
+        device="cpu",
+    )
+    for language, (pivot, other) in texts.items():
+        found = TranslationEvaluator(pivot, other, batch_size=1, write_csv=False)(model)
+        yield language, found["src2trg_accuracy"], found["trg2src_accuracy"]
+
+
 def write_ntrex(folder: Path, codes: list[str]) -> None:
     """A corpus in NTREX's form: the same shuffled words in every language, some with the language's own ending."""
     folder.mkdir()
@@ -166,6 +180,9 @@ def test_ntrex_from_params_alone_agrees_with_an_independent_computation(
         assert row["p_at_1"] == pytest.approx((forward + backward) / 2, abs=1e-6)
         checked += 1
     assert checked == 16 * 3
+    for language, forward, backward in translation_accuracy(pairs):
+        assert found.loc[(language, 2), "p_at_1_forward"] == pytest.approx(forward, abs=1e-6), language
+        assert found.loc[(language, 2), "p_at_1_backward"] == pytest.approx(backward, abs=1e-6), language
     assert 1 / 20 < found["p_at_1"].mean() < 1  # neither chance nor a copy, which any computation would agree on
 
 
