@@ -37,8 +37,9 @@ repro: setup ## run the whole study, or what is not up to date of it, and show t
 	$(BIN)/dvc repro
 	@$(BIN)/python -m tasks.plumbing.headline
 
-study: setup ## put presets/MODEL.yaml into params.yaml, then run the study (MODEL=bloom-1b7 REVISION=commit)
-	$(BIN)/python tools/preset.py "$(MODEL)" --revision "$(REVISION)"
+DATA ?= paper
+study: setup ## put presets/MODEL.yaml and presets/data/DATA.yaml into params.yaml, then run the study (MODEL=bloom-1b7)
+	$(BIN)/python tools/preset.py "$(MODEL)" "data/$(DATA)" --revision "$(REVISION)"
 	$(BIN)/dvc repro
 	@$(BIN)/python -m tasks.plumbing.headline
 

@@ -27,6 +27,14 @@ from tasks.plumbing.time_limit import time_limit
 
 PIPELINE = Path("dvc.yaml")
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
+# Stages that read models from elsewhere, and the section that names those.
+_MODELS_NAMED_IN = {
+    "prepare_model": "prepare_model",
+    "score_toxicity": "score_toxicity",
+    "score_labelled": "score_toxicity",
+    "score_interventions": "score_toxicity",
+    "score_fluency": "score_fluency",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not chosen.check and chosen.stage is None:
         parser.error("name a stage, or --check")
-    # Nothing of the study tells anybody about itself, and only a model of `kind: hub` is asked for over the network.
+    # Nothing of the study tells anybody about itself, and only models that params.yaml names are asked for.
     if not _may_ask_hub(chosen.stage):
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
@@ -73,14 +81,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _may_ask_hub(stage: str | None) -> bool:
-    """Whether the stage fetches a model; a user's own HF_HUB_OFFLINE=1 stands all the same."""
-    if stage != "prepare_model":
-        return False
+    """Whether the stage's section names a model of the hub; a user's own HF_HUB_OFFLINE=1 stands all the same."""
+    section = _MODELS_NAMED_IN.get(stage or "")
     try:
-        section = params.read().get(stage)
+        return _names_hub_model(params.read().get(section)) if section else False
     except params.ParamsError:  # reported where the stage is run
         return False
-    return isinstance(section, dict) and section.get("kind") == "hub"
+
+
+def _names_hub_model(values: object) -> bool:
+    if not isinstance(values, dict):
+        return False
+    named = values.get("kind") == "hub" or ("revision" in values and not Path(str(values.get("model", "."))).is_dir())
+    return named or any(map(_names_hub_model, values.values()))
 
 
 def _check(stages: dict[str, str]) -> int:

@@ -9,6 +9,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tasks import __main__ as cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = """\
@@ -179,3 +182,24 @@ def test_check_accepts_the_study_as_it_is_shipped() -> None:
     """Every stage accepts its sections of the repository's params.yaml."""
     done = tasks(ROOT, "--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("stage", "sections", "asks"),
+    [
+        ("prepare_model", {"prepare_model": {"kind": "hub"}}, True),
+        ("prepare_model", {"prepare_model": {"kind": "mini"}}, False),
+        ("score_toxicity", {"score_toxicity": {"scorers": {"g": {"model": "owner/name", "revision": "0"}}}}, True),
+        ("score_labelled", {"score_toxicity": {"scorers": {"g": {"model": ".", "revision": "0"}}}}, False),
+        ("score_toxicity", {"score_toxicity": {"scorers": {"r": {"kind": "replay", "revision": "0"}}}}, False),
+        ("score_fluency", {"score_fluency": {"judge": "causal_lm", "model": "owner/name", "revision": "0"}}, True),
+        ("generate", {"prepare_model": {"kind": "hub"}}, False),
+    ],
+)
+def test_only_a_stage_that_names_a_model_of_the_hub_may_ask_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, sections: dict[str, object], asks: bool
+) -> None:
+    """A directory, an archive and every other stage need no network."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
+    assert cli._may_ask_hub(stage) == asks
