@@ -199,19 +199,20 @@ def _before_after(effects: pd.DataFrame, tuned: list[str]) -> pd.DataFrame:
 def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every retrieval measure against the relative EMT reduction, over languages but the source.
 
-    A language without any toxicity before has no relative reduction and is left out; `n` tells.
+    A language without any toxicity before has no relative reduction and is left out; `n` tells. What holds the corpus
+    share fixed, or correlates it, has only the languages whose share is known.
     """
     emt = languages[(languages["metric"] == "emt") & ~languages["language"].isin([OTHERS, params.source])]
     reduction = (-emt.set_index("language")["relative_change"]).dropna().rename("emt_reduction")
     retrieval = read_table(RETRIEVAL, ["language", "measure", "layer_mean", "best"], key=["language", "measure"])
-    share = np.log(
-        read_table(LEARNING, ["language", "corpus_share"], key=["language"]).set_index("language")["corpus_share"]
-    )
+    learning = read_table(LEARNING, ["language", "corpus_share"], key=["language"]).set_index("language")
+    share = learning["corpus_share"].astype(float).reindex(reduction.index).map(np.log)
     points = retrieval.melt(
         ["language", "measure"], ["layer_mean", "best"], var_name="layers", value_name="value"
     ).merge(reduction.reset_index(), on="language")
     control = pd.DataFrame({"measure": SHARE, "layers": "", "value": share}).rename_axis("language").reset_index()
-    points = pd.concat([points, control.merge(reduction.reset_index(), on="language")], ignore_index=True)
+    control = control.dropna().merge(reduction.reset_index(), on="language")
+    points = pd.concat([points, control], ignore_index=True) if len(control) else points
     rows: list[dict[str, Any]] = []
     for name in points[["measure", "layers"]].drop_duplicates().itertuples(index=False):
         group = points[(points["measure"] == name.measure) & (points["layers"] == name.layers)]
@@ -219,6 +220,11 @@ def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.Da
         rows += _correlations(
             str(name.measure), str(name.layers), x, y, share[group["language"]].to_numpy(float), params
         )
+    if control.empty:
+        rows += [
+            {"measure": SHARE, "layers": "", "method": method, "n": 0, "note": "no corpus share is known"}
+            for method in ("pearson", "spearman")
+        ]
     return pd.DataFrame(rows, columns=PREDICTOR_COLUMNS), points
 
 
@@ -243,15 +249,19 @@ def _correlations(
     measure: str, layers: str, x: np.ndarray, y: np.ndarray, share: np.ndarray, params: MeasureTransfer
 ) -> list[dict[str, Any]]:
     settings = (params.resamples, params.permutations, params.confidence, params.seed)
-    tests: dict[str, Callable[[], Correlation]] = {
-        "pearson": lambda: pearson(x, y, *settings),
-        "spearman": lambda: spearman(x, y, *settings),
+    tests: dict[str, tuple[int, Callable[[], Correlation]]] = {
+        "pearson": (len(x), lambda: pearson(x, y, *settings)),
+        "spearman": (len(x), lambda: spearman(x, y, *settings)),
     }
     if measure != SHARE:
-        tests[f"pearson_given_{SHARE}"] = lambda: partial_correlation_test(x, y, share, *settings)
+        known = np.isfinite(share)
+        tests[f"pearson_given_{SHARE}"] = (
+            int(known.sum()),
+            lambda: partial_correlation_test(x[known], y[known], share[known], *settings),
+        )
     rows = []
-    for method, test in tests.items():
-        row: dict[str, Any] = {"measure": measure, "layers": layers, "method": method, "n": len(x)}
+    for method, (languages, test) in tests.items():
+        row: dict[str, Any] = {"measure": measure, "layers": layers, "method": method, "n": languages}
         try:
             found = test()
             row |= {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}

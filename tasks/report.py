@@ -10,10 +10,13 @@ from tasks.engines import report_record as record
 from tasks.engines import report_sections as sections
 from tasks.engines.figures import to_png
 from tasks.engines.report_blocks import Gallery
+from tasks.engines.report_compare import compare
 from tasks.engines.report_mechanism import mechanism
+from tasks.engines.report_scorers import doubt_finding, scorers
 from tasks.engines.report_study import Study
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
+from tasks.science.published import MODELS, of_model
 from tasks.science.report_tables import headline_table
 from tasks.science.sourced import Record, Sheet, record_of_json
 
@@ -21,6 +24,7 @@ FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
 RETRIEVAL = Path("metrics/measure_retrieval")
 MECHANISM = Path("metrics/measure_mechanism")
+SCORERS = Path("metrics/compare_scorers")
 TOKENS = Path("data/find_toxic_neurons/tokens.parquet")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 TEMPLATES = Path(__file__).parent / "engines"
@@ -43,11 +47,13 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
     gallery = Gallery(folder=f"{FOLDER}/figures")
     parts = [
         sections.languages(study, gallery),
+        scorers(study, gallery),
         sections.predictors(study, gallery),
         sections.layers(study, gallery),
         sections.training(study, gallery),
         sections.side_effects(study, gallery),
         mechanism(study, gallery, report.show_text),
+        compare(study),
         sections.base_model(study, gallery),
         record.missing(study, languages),
         record.examples(study, report.examples, report.show_text),
@@ -60,12 +66,13 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("page.html.j2")
+    beside = of_model(study.params["prepare_model"].get("id")) or MODELS[0]
     page = template.render(
         title=report.title,
         lead=sections.lead(study),
         content_note=sections.content_note(study, report.show_text),
-        findings=sections.findings(study),
-        headline=headline_table(study.languages, study.means),
+        findings=[*sections.findings(study), *doubt_finding(study)],
+        headline=headline_table(study.languages, study.means, beside),
         sections=parts,
     )
     with writing(FOLDER) as part:
@@ -95,6 +102,7 @@ def _read(policies: dict[str, Path]) -> Study:
         for policy in policies
     }
     texts = {policy: Path("data/generate") / policy / "continuations.parquet" for policy in (BASE, tuned[0])}
+    doubts = read_json(SCORERS / "summary.json")["languages"]
     learning = ["corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
     return Study(
         params={name: values for name, values in raw.items() if name != "runtime"},
@@ -131,6 +139,10 @@ def _read(policies: dict[str, Path]) -> Study:
         explained=_sheet(
             MECHANISM / "explained.csv", ["policy", "way", "neurons", "language"], ["count", "share", "less_control"]
         ),
+        validity=_sheet(SCORERS / "validity.csv", ["scorer", "language"], ["texts", "auroc", "valid", "reason"]),
+        agreement=_sheet(SCORERS / "agreement.csv", ["scorer_a", "scorer_b", "language"], ["samples", "spearman"]),
+        doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
+        unlabelled=doubts["without_labels"],
     )
 
 

@@ -1,5 +1,7 @@
 """Composes the report's results: sentences, figures and tables, in the order of the page."""
 
+import math
+
 from matplotlib.figure import Figure
 
 from tasks.engines import report_figures as draw
@@ -8,6 +10,7 @@ from tasks.engines.report_study import Study
 from tasks.science import report_tables as tables
 from tasks.science import verdicts
 from tasks.science.report_rows import OTHERS, by_language, column, effects, excess, toxicity
+from tasks.science.sourced import Record
 from tasks.science.wording import Text, bracket, count, join, listing, name_of, say, signed
 
 
@@ -70,7 +73,7 @@ def languages(study: Study, gallery: Gallery) -> Section:
         "(see the table)."
     )
     figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order), caption)})
-    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates)
+    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.doubtful)
     return Section("languages", "Every language", sentences, [figure, table_block(table)])
 
 
@@ -108,7 +111,7 @@ def predictors(study: Study, gallery: Gallery) -> Section:
     sentences: list[str | Text] = [
         "P@1 is the share of sentences whose nearest neighbour in the other language is their translation, in the "
         "base model before any tuning; what it foretells is among the findings above.",
-        verdicts.control_verdict("best-layer P@1", partial.estimate, partial.low, partial.high, share),
+        verdicts.control_verdict("best-layer P@1", partial.estimate, partial.low, partial.high, share, partial.note),
         verdicts.predictor_verdict("Best-layer mean cosine", cosine, study.confidence),
     ]
     table = table_block(tables.predictor_table(study.predictors))
@@ -121,7 +124,8 @@ def layers(study: Study, gallery: Gallery) -> Section:
     accuracy = by_language(study.retrieval.where(measure="p_at_1"))
     best = column(accuracy, "best")
     order = sorted(best, key=lambda language: (-best[language], language))
-    candidates = study.params["prepare_parallel"].get("sentences")
+    asked = study.params["prepare_parallel"]
+    candidates = asked.get("sentences") or asked.get("limit")
     chance = 1 / candidates if candidates else None
     caption = (
         f"P@1, mean of both directions with {name_of(study.source)}, by layer of the base model (0: the embeddings) "
@@ -134,7 +138,7 @@ def layers(study: Study, gallery: Gallery) -> Section:
 
 
 def training(study: Study, gallery: Gallery) -> Section:
-    """What DPO did on the validation pairs."""
+    """What tuning did on the validation pairs."""
     names = {policy: f"seed {record['seed']:.0f}" for policy, record in study.runs.items()}
     kept = {names[policy]: float(record["best_step"]) for policy, record in study.runs.items()}
     curves = {names[policy]: sheet.frame for policy, sheet in study.curves.items()}
@@ -150,14 +154,15 @@ def training(study: Study, gallery: Gallery) -> Section:
     if not study.runs:
         return Section("training", "Training", sentences, [])
     drawn: dict[str, tuple[Figure, str | Text]] = {}
+    ratio = ", β times their log-likelihood ratio to the base model" if study.method == "DPO" else ""
     for name, columns, title, what in (
-        ("loss", {"": "loss"}, "DPO loss, nats", "DPO loss"),
+        ("loss", {"": "loss"}, f"loss of {study.method}", f"Loss of {study.method}"),
         ("margin", {"": "reward_margin"}, "reward margin", "Mean reward of the chosen minus that of the rejected text"),
         (
             "rewards",
             {"chosen": "reward_chosen", "rejected": "reward_rejected"},
             "reward",
-            "Mean rewards of chosen and rejected texts, β times their log-likelihood ratio to the base model,",
+            f"Mean rewards of chosen and rejected texts as {study.method} has them{ratio},",
         ),
         ("accuracy", {"": "reward_accuracy"}, "share of pairs", "Share of pairs whose chosen text has more reward"),
     ):
@@ -166,6 +171,8 @@ def training(study: Study, gallery: Gallery) -> Section:
             "languages."
         )
         columns = {group: f"validation_{column}" for group, column in columns.items()}
+        if all(frame[column].isna().all() for frame in curves.values() for column in columns.values()):
+            continue  # a method without rewards
         drawn[f"training-{name}"] = (draw.training_figure(curves, kept, columns, title), caption)
     return Section("training", "Training", sentences, [gallery.block(drawn, "two")])
 
@@ -178,8 +185,8 @@ def side_effects(study: Study, gallery: Gallery) -> Section:
         ("perplexity_median", "perplexity of continuations", "Median and quartiles under the base model."),
         (
             "civil_perplexity",
-            "civil perplexity",
-            "The policies’ own perplexity on held-out civil text; no other skill.",
+            "own perplexity",
+            f"The policies’ own perplexity on {study.retained}; no other skill.",
         ),
         ("distinct_2", "distinct-2", "Distinct bigrams among the continuations of a prompt; noise is diverse, too."),
         (
@@ -198,14 +205,19 @@ def side_effects(study: Study, gallery: Gallery) -> Section:
     )
     blocks = [
         gallery.block(drawn, "three"),
-        table_block(tables.side_effect_table(study.side_effects, study.means, study.order)),
+        table_block(tables.side_effect_table(study.side_effects, study.means, study.order, study.retained)),
     ]
     return Section("side-effects", "Side effects", [*_cost(study), order], blocks)
 
 
 def base_model(study: Study, gallery: Gallery) -> Section:
     """How well the base model learned each language."""
-    learning = sorted(study.learning.rows(), key=excess)
+    rows = study.learning.rows()
+    learning = sorted((row for row in rows if math.isfinite(excess(row))), key=excess)
+    if not learning:
+        nothing = "How well the base model knows each language was not measured: what it was pretrained on is not here."
+        shares = sorted((row for row in rows if math.isfinite(row["corpus_share"])), key=_share, reverse=True)
+        return Section("base-model", "The base model", [nothing], [table_block(tables.share_table(shares))])
     caption = (
         "Validation loss of the base model against the entropy of the process that made its corpus, sorted by the "
         "gap, which is what the model did not learn; losses do not compare languages, since their tokens differ."
@@ -220,7 +232,7 @@ def _tuning(study: Study) -> str:
     source, size = name_of(study.source), study.with_replicates
     if not study.from_elsewhere:
         pairs = f"{source} preference pairs alone"
-        return f"A language model was tuned with DPO on {pairs}, {size}. Did that make it less toxic in "
+        return f"A language model was tuned with {study.method} on {pairs}, {size}. Did that make it less toxic in "
     names = str(listing(study.from_elsewhere))
     judged = f"A language model is judged before and after tuning, {size}; this study did not train {names}"
     return f"{judged}. Did tuning make it less toxic in {source} and in "
@@ -231,7 +243,11 @@ def _cost(study: Study) -> list[Text]:
         effects(study.side_effects, effect) for effect in ("civil_perplexity", "language_consistent", "empty")
     )
     return [
-        verdicts.retention_verdict(column(civil, "relative_change")),
+        verdicts.retention_verdict(column(civil, "relative_change"), study.retained),
         verdicts.language_verdict(column(kept, "before"), column(kept, "after")),
         verdicts.empty_verdict(column(empty, "before"), column(empty, "after")),
     ]
+
+
+def _share(row: Record) -> float:
+    return float(row["corpus_share"])

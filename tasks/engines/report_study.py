@@ -8,6 +8,8 @@ from tasks.science.report_rows import OTHERS, column, correlations, toxicity
 from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
 
+METHODS = {"dpo": "DPO", "kto": "KTO", "orpo": "ORPO", "cpo": "CPO", "simpo": "SimPO", "sft": "supervised tuning"}
+
 
 @dataclass(frozen=True)
 class Study:
@@ -39,6 +41,10 @@ class Study:
         activations: metrics/measure_mechanism/activations.csv.
         doses: metrics/measure_mechanism/doses.csv, the dose as text.
         explained: metrics/measure_mechanism/explained.csv.
+        validity: metrics/compare_scorers/validity.csv.
+        agreement: metrics/compare_scorers/agreement.csv.
+        doubtful: Languages in which no scorer is shown to be valid.
+        unlabelled: Languages without labelled texts of both kinds.
     """
 
     params: Mapping[str, Any]
@@ -66,6 +72,10 @@ class Study:
     activations: Sheet
     doses: Sheet
     explained: Sheet
+    validity: Sheet
+    agreement: Sheet
+    doubtful: list[str]
+    unlabelled: list[str]
 
     @property
     def source(self) -> str:
@@ -86,6 +96,17 @@ class Study:
     def is_mini(self) -> bool:
         """Whether this is the embedded mini world."""
         return bool(self.params["prepare_model"]["kind"] == "mini")
+
+    @property
+    def method(self) -> str:
+        """What the policies that were trained here were tuned with."""
+        return METHODS[self.params["train_dpo"]["recipe"]["method"]]
+
+    @property
+    def retained(self) -> str:
+        """What text the policies' own perplexity is on."""
+        mini = self.params["prepare_parallel"]["kind"] == "mini"
+        return "held-out civil text" if mini else "the parallel sentences"
 
     @property
     def tuned(self) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.science.published import Published
 from tasks.science.report_rows import OTHERS, Rows, by_language, column, correlations, effects, excess, toxicity
 from tasks.science.sourced import Record, Sheet, derived
 from tasks.science.wording import (
@@ -23,15 +24,6 @@ from tasks.science.wording import (
 )
 
 TOXICITY = ("emt", "toxprob", "avgtox")
-PAPER = {  # Li, Yong & Bach 2024, Table 2, mGPT: before, after
-    "emt": (0.502, 0.157),
-    "toxprob": (0.468, 0.039),
-    "avgtox": (0.121, 0.028),
-    "perplexity_median": (18.74, 23.68),
-    "distinct_1": (0.520, 0.487),
-    "distinct_2": (0.825, 0.807),
-    "distinct_3": (0.841, 0.845),
-}
 MEASURES = {
     "p_at_1": "P@1, both directions",
     "p_at_1_forward": "P@1, from the source",
@@ -79,12 +71,13 @@ def label(language: str) -> str:
     return f"{language} {name_of(language)}" if name_of(language) != language else language
 
 
-def headline_table(languages: Sheet, means_of_effects: Record) -> Table:
+def headline_table(languages: Sheet, means_of_effects: Record, paper: Published) -> Table:
     """Means over all languages beside the paper's.
 
     Args:
         languages: Toxicity by language.
         means_of_effects: Of the side effects, before and after.
+        paper: The model of the paper to stand beside it.
     """
     rows: list[list[str | Text]] = []
     titles = {
@@ -98,26 +91,27 @@ def headline_table(languages: Sheet, means_of_effects: Record) -> Table:
     }
     for name, title in titles.items():
         if name in TOXICITY:
-            means = [_mean_over_all(toxicity(languages, name), when) for when in ("before", "after")]
+            means = [mean_over_all(toxicity(languages, name), when) for when in ("before", "after")]
         else:
             means = [means_of_effects[name][when] for when in ("before", "after")]
-        rows.append([title, *[_in_unit(name, value) for value in (*means, *PAPER[name])]])
+        rows.append([title, *[_in_unit(name, value) for value in (*means, paper.before[name], paper.after[name])]])
     emt = column(toxicity(languages, "emt"), "before")
     return Table(
         say(
             "Means over all ",
             count(derived(len(emt.keys() - {OTHERS}), *emt.values())),
-            " languages, the source included and each counting alike (perplexity: of their medians), beside mGPT in "
-            "the paper (Li, Yong & Bach 2024, Table 2; *another model, another scorer: for orientation only), so the "
-            "two sides cannot be compared.",
+            " languages, the source included and each counting alike (perplexity: of their medians), beside "
+            f"{paper.name} in the paper (Li, Yong & Bach 2024, Table 2; *for orientation only: what differs is told "
+            "where this study stands beside the published one).",
         ),
         ["", "before", "after", "before", "after"],
         rows,
-        [("", 1), ("this study", 2), ("mGPT in the paper*", 2)],
+        [("", 1), ("this study", 2), (f"{paper.name} in the paper*", 2)],
     )
 
 
-def _mean_over_all(rows: Rows, name: str) -> float:
+def mean_over_all(rows: Rows, name: str) -> float:
+    """Mean over every language, the source included."""
     values = [value for language, value in column(rows, name).items() if language != OTHERS]
     return derived(float(np.mean(values)), *values)
 
@@ -126,12 +120,23 @@ def _in_unit(name: str, value: float) -> Text:
     return percent(value, 1) if name == "toxprob" else number(value, 2 if name == "perplexity_median" else 3)
 
 
-def toxicity_table(languages: Sheet, order: Sequence[str], confidence: float, runs: str) -> Table:
-    """Every toxicity metric per language, and of the mean over the others; `runs` is what the policies are called."""
+def toxicity_table(
+    languages: Sheet, order: Sequence[str], confidence: float, runs: str, doubtful: Sequence[str]
+) -> Table:
+    """Every toxicity metric per language, and of the mean over the others.
+
+    Args:
+        languages: By language.
+        order: Of the languages.
+        confidence: Level of the intervals.
+        runs: What the policies are called.
+        doubtful: Languages to mark, in which no scorer is shown to be valid.
+    """
     metrics = {name: toxicity(languages, name) for name in TOXICITY}
     rows: list[list[str | Text]] = []
     for language in [*order, OTHERS]:
-        cells: list[str | Text] = [label(language) if language != OTHERS else "mean of the others"]
+        mark = " †" if language in doubtful else ""
+        cells: list[str | Text] = [label(language) + mark if language != OTHERS else "mean of the others"]
         for name, table in metrics.items():
             row = table[language]
             scale, digits = (100, 0) if name == "toxprob" else (1, 3)
@@ -149,7 +154,7 @@ def toxicity_table(languages: Sheet, order: Sequence[str], confidence: float, ru
             "points), Holm-adjusted p of the sign-flip test over the ",
             count(languages.total(len(order))),
             f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted; it does not say how "
-            "toxicity reads to a person.",
+            "toxicity reads to a person." + (" †: no scorer is shown to be valid." if doubtful else ""),
         ),
         ["", *common, *common, "McNemar p", *common],
         rows,
@@ -215,13 +220,14 @@ def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
     )
 
 
-def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str]) -> Table:
+def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], retained: str) -> Table:
     """Fluency, retention, diversity, language and degeneration per language, before and after.
 
     Args:
         side_effects: By language.
         means: Of all languages.
         order: Of the languages.
+        retained: What text the policies' own perplexity is on.
     """
     tables = {name: effects(side_effects, name) | {OTHERS: means[name]} for name in EFFECTS}
 
@@ -242,12 +248,12 @@ def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str]) 
         rows.append([label(language) if language != OTHERS else "mean of all", *cells])
     return Table(
         "Side effects per language, before and after (mean over the policies): perplexity of the continuations under "
-        "the base model (median and quartiles), the policies’ own perplexity on held-out civil text, diversity "
+        f"the base model (median and quartiles), the policies’ own perplexity on {retained}, diversity "
         "within a prompt, and shares of continuations; automatic measures, none of which says whether the text makes "
         "sense.",
         ["", "before", "after", "before", "after", "relative", "D-1", "D-2", "D-3", "self-BLEU", *SHARES.values()],
         rows,
-        [("", 1), ("perplexity of continuations", 2), ("civil perplexity", 3), ("diversity", 4), ("continuations", 5)],
+        [("", 1), ("perplexity of continuations", 2), ("own perplexity", 3), ("diversity", 4), ("continuations", 5)],
         apart=1,
     )
 
@@ -280,5 +286,16 @@ def learning_table(learning: Sequence[Record]) -> Table:
         "undercut; tokens are the model’s own, so losses of different languages are not comparable, only their "
         "excess is.",
         ["", "share of corpus", "tokens per document", "floor, nats per token", "loss, nats per token", "excess"],
+        rows,
+    )
+
+
+def share_table(learning: Sequence[Record]) -> Table:
+    """Share of each language in the corpus, where it is published."""
+    rows: list[list[str | Text]] = [[label(row["language"]), percent(row["corpus_share"], 2)] for row in learning]
+    return Table(
+        "Share of each language in what the base model was pretrained on, where prepare_model.corpus_share tells it; "
+        "other languages are not known to be absent.",
+        ["", "share of corpus"],
         rows,
     )

@@ -160,10 +160,11 @@ def predictor_verdict(measure: str, found: Association, confidence: float) -> Te
     return say(facts, ". ", guess, f": {baseline}, so it does not predict an unseen language.")
 
 
-def control_verdict(measure: str, partial: float, low: float, high: float, share: float) -> Text:
-    """Whether the size of a language in the corpus explains the relation away."""
+def control_verdict(measure: str, partial: float, low: float, high: float, share: float, note: str = "") -> Text:
+    """Whether the size of a language in the corpus explains the relation away; `note` says why that is unknown."""
     if not math.isfinite(partial):
-        return say(f"The relation with {measure} given the corpus share cannot be computed.")
+        why = f" ({note})" if note else ""
+        return say(f"The relation with {measure} given the corpus share cannot be computed{why}.")
     stays = "stays" if low > 0 else "is not shown to stay"
     return say(
         f"Given the log corpus share of a language, the relation with {measure} {stays} (partial r = ",
@@ -176,15 +177,15 @@ def control_verdict(measure: str, partial: float, low: float, high: float, share
     )
 
 
-def retention_verdict(relative: Mapping[str, float]) -> Text:
-    """How the policy's own perplexity on civil text moved, at worst."""
+def retention_verdict(relative: Mapping[str, float], text: str) -> Text:
+    """How the policy's own perplexity on a text moved, at worst."""
     worst = max(relative, key=lambda language: relative[language])
     rises = derived(sum(change > 0 for change in relative.values()), *relative.values())
     if relative[worst] <= 0:
         least = say(f"least in {name_of(worst)} (", signed_percent(relative[worst]), ")")
-        return say("The policies’ own perplexity on civil text rises in no language; it falls ", least, ".")
+        return say(f"The policies’ own perplexity on {text} rises in no language; it falls ", least, ".")
     return say(
-        "The policies’ own perplexity on held-out civil text rises in ",
+        f"The policies’ own perplexity on {text} rises in ",
         count(rises),
         " of ",
         count(derived(len(relative), *relative.values())),
@@ -260,9 +261,10 @@ def training_verdict(run: str, before: float, best: float, best_step: float, las
         " at step ",
         count(best_step),
         end,
-        "; the reward of the chosen texts there is ",
-        signed(chosen, 2),
     )
+    if not math.isfinite(chosen):  # a method without rewards
+        return say(sentence, ".")
+    sentence = say(sentence, "; the reward of the chosen texts there is ", signed(chosen, 2))
     return say(sentence, ": the preferred texts became less likely, too." if chosen < 0 else ".")
 
 

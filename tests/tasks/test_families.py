@@ -73,7 +73,7 @@ def parameters(raw: Path, model: Path) -> dict[str, Any]:
         "policies": {"base": "models/prepare_model", "dpo-1": "models/train_dpo/1"},
         "prepare_model": {
             "kind": "local", "path": str(model), "dtype": "auto", "attention": None, "device_map": None,
-            "prompt_format": "plain", "corpus_share": {"en": 0.5, "de": 0.1, "es": 0.08, "fr": 0.05, "it": 0.02},
+            "prompt_format": "plain", "corpus_share": {"en": 0.5, "de": 0.1},
         },
         "prepare_pairs": {
             "kind": "table", "path": str(raw / "pairs.jsonl"), "seed": 1, "language": "en", "validation": 0.25,
