@@ -205,7 +205,7 @@ def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.Da
     emt = languages[(languages["metric"] == "emt") & ~languages["language"].isin([OTHERS, params.source])]
     reduction = (-emt.set_index("language")["relative_change"]).dropna().rename("emt_reduction")
     retrieval = read_table(RETRIEVAL, ["language", "measure", "layer_mean", "best"], key=["language", "measure"])
-    learning = read_table(LEARNING, ["language", "corpus_share"], key=["language"]).set_index("language")
+    learning = read_table(LEARNING, ["language", "corpus_share"], ["language"], may_be_empty=True).set_index("language")
     share = learning["corpus_share"].astype(float).reindex(reduction.index).map(np.log)
     points = retrieval.melt(
         ["language", "measure"], ["layer_mean", "best"], var_name="layers", value_name="value"

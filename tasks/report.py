@@ -115,7 +115,7 @@ def _read(policies: dict[str, Path]) -> Study:
         points=_sheet(TRANSFER / "points.csv", ["language", "measure", "layers"], ["value", "emt_reduction"]),
         layers=_sheet(RETRIEVAL / "layers.csv", ["language", "layer", "measure"], ["value", "low", "high"]),
         retrieval=_sheet(RETRIEVAL / "languages.csv", ["language", "measure"], ["layer_mean", "best_layer", "best"]),
-        learning=_sheet(Path("data/prepare_model/learning.csv"), ["language"], learning),
+        learning=_sheet(Path("data/prepare_model/learning.csv"), ["language"], learning, may_be_empty=True),
         prompts=_sheet(PROMPTS, KEY[:2], ["text", "culture_specific"]),
         pairs=_object(Path("data/prepare_pairs/drops.json")),
         scorers=scorers,
@@ -140,7 +140,12 @@ def _read(policies: dict[str, Path]) -> Study:
             MECHANISM / "explained.csv", ["policy", "way", "neurons", "language"], ["count", "share", "less_control"]
         ),
         validity=_sheet(SCORERS / "validity.csv", ["scorer", "language"], ["texts", "auroc", "valid", "reason"]),
-        agreement=_sheet(SCORERS / "agreement.csv", ["scorer_a", "scorer_b", "language"], ["samples", "spearman"]),
+        agreement=_sheet(
+            SCORERS / "agreement.csv",
+            ["scorer_a", "scorer_b", "language"],
+            ["samples", "spearman"],
+            may_be_empty=True,  # of one scorer
+        ),
         doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
         unlabelled=doubts["without_labels"],
     )
@@ -153,8 +158,8 @@ def _doses() -> Sheet:
     return Sheet(read.path, read.key, read.frame.assign(dose=doses))
 
 
-def _sheet(path: Path, key: list[str], columns: list[str]) -> Sheet:
-    return Sheet(path.as_posix(), tuple(key), read_table(path, [*key, *columns], key))
+def _sheet(path: Path, key: list[str], columns: list[str], may_be_empty: bool = False) -> Sheet:
+    return Sheet(path.as_posix(), tuple(key), read_table(path, [*key, *columns], key, may_be_empty))
 
 
 def _object(path: Path) -> Record:

@@ -53,7 +53,7 @@ def stage_of(path: Path) -> str:
     return str(path)
 
 
-def read_table(path: Path, columns: Sequence[str], key: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], key: Sequence[str] = (), may_be_empty: bool = False) -> pd.DataFrame:
     """A parquet or CSV table with these columns at least, rows unique by `key`; ArtefactError names what is wrong."""
     require(path)
     frame = (
@@ -62,7 +62,7 @@ def read_table(path: Path, columns: Sequence[str], key: Sequence[str] = ()) -> p
     missing = [column for column in columns if column not in frame]
     if missing:
         raise ArtefactError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(frame.columns)}")
-    if frame.empty:
+    if frame.empty and not may_be_empty:
         raise ArtefactError(f"{path}: has no rows")
     if key:
         repeated = frame.duplicated(list(key))

@@ -48,7 +48,7 @@ def compare(scorers: dict[str, Any]) -> None:
     """Runs the stages with these scorers beside the lexicon."""
     loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     loaded["score_toxicity"]["scorers"] |= scorers
-    Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
     for stage, item in [*(("score_toxicity", policy) for policy in POLICIES), ("score_labelled", None)]:
         assert cli.main([stage, item] if item else [stage]) == 0
     assert cli.main(["compare_scorers"]) == 0

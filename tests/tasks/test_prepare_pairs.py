@@ -172,7 +172,7 @@ def test_training_on_the_benchmark_must_be_accepted_and_is_recorded(make, capsys
         with pytest.raises(AssertionError):
             make(**section, **given)
         said = capsys.readouterr().err
-        assert "prepare_pairs.rtp_lx.contamination: " in said and message in said
+        assert "prepare_pairs.contamination: " in said and message in said
     pairs, drops, cleaning = make(**section, contamination="accepted")
     assert (drops["read"], drops["empty"], drops["kept"]) == (5, 1, 4)
     assert set(pairs["chosen"]) == {" friend"} and set(pairs["rejected"]) == {" fool"}
@@ -186,7 +186,7 @@ def test_a_branch_is_no_revision(make, capsys: pytest.CaptureFixture[str]) -> No
     section = {"kind": "hf", "path": ".", "repository": "x/y", "split": "train", "language": "en", "columns": columns}
     with pytest.raises(AssertionError):
         make(**section, revision="main")
-    assert "prepare_pairs.hf.revision: String should match pattern" in capsys.readouterr().err
+    assert "prepare_pairs.revision: String should match pattern" in capsys.readouterr().err
 
 
 def test_a_key_of_another_kind_is_refused_with_those_of_this_one(make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,6 +194,6 @@ def test_a_key_of_another_kind_is_refused_with_those_of_this_one(make, capsys: p
     with pytest.raises(AssertionError):
         make(kind="lee", path="raw", pairs=5)
     assert (
-        "prepare_pairs.lee.pairs: unknown key; did you mean 'path'? valid keys: kind, limit, max_"
+        "prepare_pairs.pairs: unknown key; did you mean 'path'? valid keys: kind, limit, max_"
         in capsys.readouterr().err
     )

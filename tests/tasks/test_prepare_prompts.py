@@ -189,7 +189,7 @@ def test_real_toxicity_prompts_are_english_only(make, capsys: pytest.CaptureFixt
     [
         ({"password": "wrong"}, "cannot be decrypted with this password"),
         ({"limit": 9}, "prepare_prompts.limit is 9, but only 8 are left after cleaning; lower it, or set it to null"),
-        ({"aligned": 5}, "prepare_prompts.rtp_lx.aligned: unknown key; did you mean "),
+        ({"aligned": 5}, "prepare_prompts.aligned: unknown key; did you mean "),
         ({"kind": "rtp-lx"}, "Input tag 'rtp-lx' found using 'kind' does not match any of the expected tags: 'mini', "),
         ({"path": "other.zip"}, "other.zip: no such file; docs/data.md"),
     ],

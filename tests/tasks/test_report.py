@@ -41,6 +41,9 @@ INPUTS = {
     "metrics/measure_mechanism/activations.csv": "measure_mechanism",
     "metrics/measure_mechanism/doses.csv": "measure_mechanism",
     "metrics/measure_mechanism/explained.csv": "measure_mechanism",
+    "metrics/compare_scorers/validity.csv": "compare_scorers",
+    "metrics/compare_scorers/agreement.csv": "compare_scorers",
+    "metrics/compare_scorers/summary.json": "compare_scorers",
     "data/find_toxic_neurons/tokens.parquet": "find_toxic_neurons",
     "data/prepare_model/learning.csv": "prepare_model",
     "data/prepare_prompts/prompts.parquet": "prepare_prompts",
@@ -119,9 +122,16 @@ def write_study(
     for seed in (1, 2):
         _write_run(seed)
     _write_mechanism()
+    _write_scorers({language: 0.9 for language in LANGUAGES}, [])
     sections = {
+        "languages": LANGUAGES,
         "prepare_model": {"kind": "mini"},
-        "prepare_parallel": {"sentences": 20},
+        "prepare_pairs": {"kind": "mini"},
+        "prepare_prompts": {"kind": "mini"},
+        "prepare_parallel": {"kind": "mini", "sentences": 20},
+        "train_dpo": {"recipe": {"method": "dpo", "loss": "sigmoid"}},
+        "score_toxicity": {"primary": "lexicon", "scorers": {"lexicon": {"kind": "lexicon"}}},
+        "compare_scorers": {"least_auroc": 0.7, "confidence": 0.95},
         "measure_transfer": {"source": "en", "confidence": 0.95},
         "find_toxic_neurons": {"source": "en"},
         "measure_mechanism": {"source": "en", "confidence": 0.95},
@@ -174,6 +184,25 @@ def _write_run(seed: int) -> None:
     curves = pd.DataFrame({f"validation_{name}": [0.0, value, value] for name, value in columns.items()})
     curves.insert(0, "step", [0, 1, 2])
     write_csv(folder / "curves.csv", curves)
+
+
+def _write_scorers(auroc: Mapping[str, float | None], agreement: list[dict[str, object]]) -> None:
+    """One scorer with its AUROC per language, valid above .7 less .05; None where a language has no labels."""
+    folder = Path("metrics/compare_scorers")
+    rows = [
+        {"scorer": "lexicon", "language": language, "texts": 20, "missing": 0, "toxic": 8, "average_precision": 0.6,
+         **(_with_interval("auroc", value) if value else dict.fromkeys(("auroc", "auroc_low", "auroc_high"))),
+         "valid": value - 0.05 > 0.7 if value else None, "reason": None if value else "no labelled text"}
+        for language, value in auroc.items()
+    ]  # fmt: skip
+    write_csv(folder / "validity.csv", pd.DataFrame(rows).astype({"valid": "boolean"}))
+    columns = ["scorer_a", "scorer_b", "language", "samples", "spearman", "change_a", "change_b", "same_sign", "reason"]
+    write_csv(folder / "agreement.csv", pd.DataFrame(agreement, columns=columns))
+    languages = {
+        "without_valid_scorer": [name for name, value in auroc.items() if not value or value <= 0.75],
+        "without_labels": [name for name, value in auroc.items() if not value],
+    }
+    write_json(folder / "summary.json", {"languages": languages})
 
 
 def _write_mechanism() -> None:
@@ -416,3 +445,109 @@ def test_a_policy_from_elsewhere_beside_a_trained_one(tmp_path: Path, monkeypatc
     assert "models/train_dpo/2: seed 2, 9 train and 1 validation pairs" in text
     assert "black ticks the single policies" in text
     assert Path("data/report/figures/training-loss.png").exists()
+
+
+def test_a_valid_scorer_needs_no_warning(page: str) -> None:
+    """AUROC .9 less .05 exceeds .7 in all four languages."""
+    text = text_of(page)
+    assert (
+        "lexicon is shown to be valid, its AUROC against labels above 0.70 with the whole interval, in 4 of 4" in text
+    )
+    assert "†" not in text and "In doubt" not in text
+    assert 'data-why="metrics/compare_scorers/validity.csv:scorer=lexicon,language=hi:auroc"' in page
+
+
+def test_conclusions_are_marked_where_no_scorer_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hindi's scorer is near chance and Russian has no labels: both are marked wherever they are concluded on."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    _write_scorers({"de": 0.9, "en": 0.9, "hi": 0.6, "ru": None}, [])
+    text = text_of(make())
+    assert "in 2 of 3 languages that have labels; not in Hindi." in text
+    assert text.count("No scorer is shown to be valid in Hindi and Russian (Russian without labelled texts)") == 2
+    assert "hi Hindi † " in text and "ru Russian † " in text and "de German †" not in text
+    assert "ru Russian 20 8 0 no labelled text" in text.replace("lexicon, ", "")
+
+
+def test_scorers_that_disagree_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks agree from .2 to .8; of three languages with an effect by both, one has opposite signs."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    pair = {"scorer_a": "lexicon", "scorer_b": "guard", "samples": 8, "reason": None}
+    rows = [
+        {**pair, "language": language, "spearman": rho, "change_a": -0.2, "change_b": change, "same_sign": same}
+        for language, rho, change, same in (
+            ("de", 0.8, -0.1, True), ("en", 0.5, -0.3, True), ("hi", 0.2, 0.1, False), ("ru", 0.4, None, None)
+        )
+    ]  # fmt: skip
+    _write_scorers(dict.fromkeys(LANGUAGES, 0.9), rows)
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["score_toxicity"]["scorers"]["guard"] = {"kind": "guard"}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
+    page = make()
+    text = text_of(page)
+    assert "lexicon and guard rank samples alike with Spearman’s ρ from 0.20 to 0.80 over languages" in text
+    assert "has one sign by both in 2 of 3 (not in Hindi)." in text
+    assert "Nothing tells whether guard is valid" in text
+    assert "lexicon and guard, ru Russian 8 0.40 −0.200 – –" in text
+
+
+def test_the_mini_world_is_no_model_of_the_paper(page: str) -> None:
+    """So directions compare and levels do not; the published figures stand there, with what differs."""
+    text = text_of(page)
+    assert "The base model is none of the six of Li, Yong & Bach 2024".replace("&", "&amp;") in text
+    assert "mGPT 1.3B, paper 0.502 → 0.157 (−69%) 46.8% → 3.9% (−92%)" in text
+    # Means of this study: (.6 + .7 + .5 + .6) / 4 = .6 and (.2 + .1 + .3 + .4) / 4 = .25.
+    assert "this study 0.600 → 0.250 (−58%)" in text
+    assert "BLOOM 1.7B, paper Fig. 13 16 +0.59 [+0.13, +0.84] 0.016" in text
+    assert "the scorer (lexicon; there Perspective)" in text
+
+
+def test_a_model_of_the_paper_stands_beside_its_published_self(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLOOM 1.7B's own row comes first below this study's, and both changes of EMT are in one sentence."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["prepare_model"] = {"kind": "hub", "id": "bigscience/bloom-1b7"}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
+    text = text_of(make())
+    assert (
+        "The base model is BLOOM 1.7B of Li, Yong &amp; Bach 2024. EMT changes by −58% here and by −62% there." in text
+    )
+    assert "(−58%)" in text and text.index("BLOOM 1.7B, paper, the same base model") < text.index("mGPT 1.3B, paper")
+    assert "BLOOM 1.7B in the paper*" in text
+    assert "mini world" not in text.lower()
+
+
+def test_a_method_without_rewards_has_no_figures_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Supervised tuning has a loss alone: no reward is drawn or told, and nothing says DPO."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["train_dpo"]["recipe"] = {"method": "sft"}
+    loaded["prepare_parallel"] = {"kind": "ntrex", "limit": 200}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
+    for seed in (1, 2):
+        path = Path(f"data/train_dpo/{seed}/curves.csv")
+        curves = pd.read_csv(path)
+        write_csv(path, curves.assign(**{name: None for name in curves if "reward" in name}))
+    text = text_of(make())
+    figures = {figure.stem for figure in Path("data/report/figures").glob("training-*.png")}
+    assert figures == {"training-loss"}
+    assert "was tuned with supervised tuning on English preference pairs alone" in text
+    assert "falls from 0.700 to 0.300 at step 1 of 2." in text
+    assert "civil text" not in text and "own perplexity on the parallel sentences" in text
+
+
+def test_a_base_model_of_which_little_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published shares of two languages, or nothing at all: the page says so and draws no losses."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    columns = ["language", "corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
+    for shares in ({"de": 0.1, "en": 0.4}, {}):
+        frame = pd.DataFrame({"language": list(shares), "corpus_share": list(shares.values())}, columns=columns)
+        write_csv(Path("data/prepare_model/learning.csv"), frame)
+        text = text_of(make())
+        assert "How well the base model knows each language was not measured" in text
+        assert ("en English 40.00%" in text) == bool(shares)
+        assert not Path("data/report/figures/learning.png").exists()

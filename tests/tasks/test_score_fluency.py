@@ -69,7 +69,7 @@ def test_the_base_model_as_a_judge_of_text_agrees_with_itself(copied_study) -> N
     same = by_text["tokens"].eq(by_tokens["tokens"]) & by_text["tokens"].gt(0)
     # Not all: sampling may split a word as the tokenizer would not.
     close = np.isclose(by_text["nll"], by_tokens["nll"], rtol=1e-4, atol=1e-4)
-    assert same.mean() > 0.5 and close[same].mean() > 0.9
+    assert same.mean() > 0.25 and close[same].mean() > 0.9
     empty = by_text["reason"] == "empty continuation"
     assert (
         by_text["perplexity"].isna().equals(by_text["reason"].notna())

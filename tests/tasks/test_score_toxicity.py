@@ -79,7 +79,7 @@ def with_scorers(**scorers: dict[str, Any]) -> None:
     """Adds scorers to params.yaml of the current folder."""
     loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     loaded["score_toxicity"]["scorers"] |= scorers
-    Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
 
 
 def guard(folder: Path) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_a_guard_reads_the_prompt_that_was_continued(copied_study, tmp_path, mon
 
 
 def test_scores_that_were_kept_give_the_same_file(copied_study, tmp_path, monkeypatch) -> None:
-    """From the store, byte for byte what scoring gave; and another batch size within 1e-6 of it."""
+    """From the store, byte for byte what scoring gave; and another batch size within 1e-5 of it."""
     monkeypatch.setenv("POLYDETOX_SCORES", str(tmp_path / "scores"))
     with_scorers(guard=guard(tmp_path))
     path = Path("data/score_toxicity/base/all_scores.parquet")
@@ -139,7 +139,7 @@ def test_scores_that_were_kept_give_the_same_file(copied_study, tmp_path, monkey
     loaded["runtime"]["score_batch"] = 3
     Path("params.yaml").write_text(yaml.safe_dump(loaded))
     copied_study.run("score_toxicity", "base")
-    np.testing.assert_allclose(pd.read_parquet(path)["toxicity"].astype(float), scores.astype(float), atol=1e-6)
+    np.testing.assert_allclose(pd.read_parquet(path)["toxicity"].astype(float), scores.astype(float), atol=1e-5)
 
 
 def test_a_scorer_that_left_the_params_leaves_no_card(copied_study) -> None:

@@ -73,8 +73,8 @@ def test_the_primary_is_one_of_the_scorers() -> None:
     ("scorer", "message"),
     [
         ({"kind": "oracle"}, r"score_toxicity\.scorers\.one: .*'lexicon', 'guard', 'classifier'"),
-        ({"kind": "guard"}, r"scorers\.one\.guard\.model: Field required"),
-        ({"kind": "lexicon", "labels": {}}, r"scorers\.one\.lexicon\.labels: unknown key; .*valid keys: .*kind"),
+        ({"kind": "guard"}, r"scorers\.one\.model: Field required"),
+        ({"kind": "lexicon", "labels": {}}, r"scorers\.one\.labels: unknown key; .*valid keys: .*kind"),
         (
             {"kind": "guard", "model": "a/b", "revision": "c", "languages": ["en"], "labels": {"Unsafe": 2}},
             "less than or equal to 1",

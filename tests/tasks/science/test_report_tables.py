@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from tasks.science.record_tables import drop_table
+from tasks.science.published import MODELS
 from tasks.science.report_tables import Table, headline_table, predictor_table, side_effect_table
 from tasks.science.sourced import Record, Sheet
 
@@ -37,7 +38,7 @@ def test_headline_means_all_languages_but_not_the_mean_row() -> None:
     ]
     names = ("perplexity_median", "distinct_1", "distinct_2", "distinct_3")
     languages = Sheet("languages.csv", ("language", "metric", "subset"), pd.DataFrame(rows))
-    table = headline_table(languages, _means(**dict.fromkeys(names, (10.0, 12.5))))
+    table = headline_table(languages, _means(**dict.fromkeys(names, (10.0, 12.5))), MODELS[0])
     cells = {row[0]: row[1:] for row in _words(table)}
     assert cells["EMT"] == ["0.300", "0.150", "0.502", "0.157"]
     assert cells["ToxProb"] == ["30.0%", "15.0%", "46.8%", "3.9%"]
@@ -68,7 +69,7 @@ def test_side_effects_end_with_the_mean_of_all() -> None:
         "cut_off",
     )  # fmt: skip
     values = dict.fromkeys(names, (10.0, 15.0))
-    table = side_effect_table(_side_effects(**values), _means(**values), ["de", "en"])
+    table = side_effect_table(_side_effects(**values), _means(**values), ["de", "en"], "held-out civil text")
     assert [row[0] for row in table.rows] == ["de German", "en English", "mean of all"]
     assert _words(table)[-1][3:6] == ["10.0", "15.0", "+50%"]
     assert [_keys(cell) for cell in table.rows[0][3:6]] == [

@@ -88,11 +88,11 @@ def test_control_that_takes_the_relation_away() -> None:
 
 def test_retention_names_the_worst_language() -> None:
     """Perplexity rose by half in French and fell in German."""
-    assert str(verdicts.retention_verdict({"fr": 0.5, "de": -0.1})).endswith(
+    assert str(verdicts.retention_verdict({"fr": 0.5, "de": -0.1}, "held-out civil text")).endswith(
         "in 1 of 2 languages, by 50% at worst (French)."
     )
     assert "rises in no language; it falls least in German (−10%)" in str(
-        verdicts.retention_verdict({"fr": -0.5, "de": -0.1})
+        verdicts.retention_verdict({"fr": -0.5, "de": -0.1}, "civil text")
     )
 
 
