@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from tasks.science.record_tables import drop_table
 from tasks.science.published import MODELS
+from tasks.science.record_tables import drop_table
 from tasks.science.report_tables import Table, headline_table, predictor_table, side_effect_table
 from tasks.science.sourced import Record, Sheet
 
