@@ -7,6 +7,7 @@ from typing import Any
 from tasks.science.report_rows import OTHERS, column, correlations, toxicity
 from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
+from tasks.science.wording import listing, name_of
 
 METHODS = {"dpo": "DPO", "kto": "KTO", "orpo": "ORPO", "cpo": "CPO", "simpo": "SimPO", "sft": "supervised tuning"}
 
@@ -43,6 +44,7 @@ class Study:
         explained: metrics/measure_mechanism/explained.csv.
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
+        trained_on: Languages of the pairs, and the source.
         doubtful: Languages in which no scorer is shown to be valid.
         unlabelled: Languages without labelled texts of both kinds.
     """
@@ -74,6 +76,7 @@ class Study:
     explained: Sheet
     validity: Sheet
     agreement: Sheet
+    trained_on: list[str]
     doubtful: list[str]
     unlabelled: list[str]
 
@@ -81,6 +84,11 @@ class Study:
     def source(self) -> str:
         """Language of the pairs."""
         return str(self.params["measure_transfer"]["source"])
+
+    @property
+    def pairs_in(self) -> str:
+        """Languages of the pairs, in words."""
+        return str(listing([name_of(language) for language in self.trained_on]))
 
     @property
     def confidence(self) -> float:
@@ -137,8 +145,8 @@ class Study:
 
     @property
     def others(self) -> list[str]:
-        """`order` without the source."""
-        return [language for language in self.order if language != self.source]
+        """`order` without the languages of the pairs."""
+        return [language for language in self.order if language not in self.trained_on]
 
     def change(self, language: str, subset: str = "aligned") -> Change:
         """What tuning did to EMT in a language, or to the mean of the others."""
