@@ -43,6 +43,8 @@ class Study:
         explained: metrics/measure_mechanism/explained.csv.
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
+        mt5: Mean over languages of the median of the paper's own perplexity, before and after; None where it was not
+            computed.
         doubtful: Languages in which no scorer is shown to be valid.
         unlabelled: Languages without labelled texts of both kinds.
     """
@@ -74,6 +76,7 @@ class Study:
     explained: Sheet
     validity: Sheet
     agreement: Sheet
+    mt5: tuple[float, float] | None
     doubtful: list[str]
     unlabelled: list[str]
 
@@ -107,6 +110,12 @@ class Study:
         """What text the policies' own perplexity is on."""
         mini = self.params["prepare_parallel"]["kind"] == "mini"
         return "held-out civil text" if mini else "the parallel sentences"
+
+    @property
+    def judge(self) -> str:
+        """Under what the perplexity of continuations is."""
+        chosen = self.params["score_fluency"]
+        return str(chosen["model"]) if chosen["judge"] == "causal_lm" else "the base model"
 
     @property
     def tuned(self) -> list[str]:
