@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from tasks.engines import report_figures as draw
 from tasks.engines.report_blocks import Gallery, Section, table_block
+from tasks.engines.report_scorers import doubts
 from tasks.engines.report_study import Study
 from tasks.science import report_tables as tables
 from tasks.science import verdicts
@@ -67,13 +68,14 @@ def languages(study: Study, gallery: Gallery) -> Section:
         verdict = verdicts.transfer_verdict(study.source, source, change, number, study.confidence)
         which = say("On the ", prompts, " prompts that only one language has, apart from all else here: ")
         sentences.append(say(which, verdict))
+    sentences += doubts(study)
     caption = (
         f"EMT per language before and after tuning with {study.confidence:.0%} intervals, sorted by change, black "
         f"ticks the single {study.replicates}; overlapping intervals do not mean no change, since prompts are paired "
         "(see the table)."
     )
-    figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order), caption)})
-    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.doubtful)
+    figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order, study.marks), caption)})
+    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.marks)
     return Section("languages", "Every language", sentences, [figure, table_block(table)])
 
 

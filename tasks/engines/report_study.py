@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tasks.science.report_rows import OTHERS, column, correlations, toxicity
+from tasks.science.scorer_tables import NONE, TOO, is_valid
 from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
 
@@ -43,6 +44,7 @@ class Study:
         explained: metrics/measure_mechanism/explained.csv.
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
+        judges: Every scorer by name, from metrics/compare_scorers/summary.json.
         mt5: Mean over languages of the median of the paper's own perplexity, before and after; None where it was not
             computed.
         doubtful: Languages in which no scorer is shown to be valid.
@@ -76,6 +78,7 @@ class Study:
     explained: Sheet
     validity: Sheet
     agreement: Sheet
+    judges: Record
     mt5: tuple[float, float] | None
     doubtful: list[str]
     unlabelled: list[str]
@@ -110,6 +113,18 @@ class Study:
         """What text the policies' own perplexity is on."""
         mini = self.params["prepare_parallel"]["kind"] == "mini"
         return "held-out civil text" if mini else "the parallel sentences"
+
+    @property
+    def primary(self) -> str:
+        """Scorer whose scores EMT is made of."""
+        return str(self.params["score_toxicity"]["primary"])
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Mark of each language whose scores are not shown to be valid."""
+        own = {str(row["language"]) for row in self.validity.where(scorer=self.primary).rows() if is_valid(row)}
+        rest = [language for language in self.order if language not in own]
+        return {language: NONE if language in self.doubtful else TOO for language in rest}
 
     @property
     def judge(self) -> str:

@@ -1,7 +1,7 @@
 """Lays out the report's tables: measurements in, text cells out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,11 @@ def label(language: str) -> str:
     return f"{language} {name_of(language)}" if name_of(language) != language else language
 
 
+def marked(language: str, marks: Mapping[str, str]) -> str:
+    """`label` with the language's mark, if it has one."""
+    return " ".join(filter(None, (label(language), marks.get(language, ""))))
+
+
 def headline_table(languages: Sheet, means_of_effects: Record, paper: Published) -> Table:
     """Means over all languages beside the paper's.
 
@@ -121,7 +126,7 @@ def _in_unit(name: str, value: float) -> Text:
 
 
 def toxicity_table(
-    languages: Sheet, order: Sequence[str], confidence: float, runs: str, doubtful: Sequence[str]
+    languages: Sheet, order: Sequence[str], confidence: float, runs: str, marks: Mapping[str, str]
 ) -> Table:
     """Every toxicity metric per language, and of the mean over the others.
 
@@ -130,13 +135,12 @@ def toxicity_table(
         order: Of the languages.
         confidence: Level of the intervals.
         runs: What the policies are called.
-        doubtful: Languages to mark, in which no scorer is shown to be valid.
+        marks: Of languages whose scores are not shown to be valid.
     """
     metrics = {name: toxicity(languages, name) for name in TOXICITY}
     rows: list[list[str | Text]] = []
     for language in [*order, OTHERS]:
-        mark = " †" if language in doubtful else ""
-        cells: list[str | Text] = [label(language) + mark if language != OTHERS else "mean of the others"]
+        cells: list[str | Text] = [marked(language, marks) if language != OTHERS else "mean of the others"]
         for name, table in metrics.items():
             row = table[language]
             scale, digits = (100, 0) if name == "toxprob" else (1, 3)
@@ -148,13 +152,14 @@ def toxicity_table(
             cells += [p_value(row["p_mcnemar"])] if name == "toxprob" else []
         rows.append(cells)
     common = ["before", "after", "change", "relative", "Holm p"]
+    found = sorted(set(marks.values()))
     return Table(
         say(
             f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage "
             "points), Holm-adjusted p of the sign-flip test over the ",
             count(languages.total(len(order))),
             f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted; it does not say how "
-            "toxicity reads to a person." + (" †: no scorer is shown to be valid." if doubtful else ""),
+            "toxicity reads to a person." + (f" {' and '.join(found)}: see the findings." if found else ""),
         ),
         ["", *common, *common, "McNemar p", *common],
         rows,

@@ -1,5 +1,6 @@
 """The report: one self-contained page whose sentences follow the numbers, here of a study of four languages."""
 
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -133,6 +134,7 @@ def write_study(
         "generate": {"samples": 25, "new_tokens": 20, "top_p": 0.8, "temperature": 0.9},
         "score_fluency": {"judge": "base"},
         "score_toxicity": {"primary": "lexicon", "scorers": {"lexicon": {"kind": "lexicon"}}},
+        "prepare_labelled": {"kind": "rtp_lx"},
         "compare_scorers": {"least_auroc": 0.7, "confidence": 0.95},
         "measure_transfer": {"source": "en", "threshold": 0.5, "confidence": 0.95},
         "find_toxic_neurons": {"source": "en"},
@@ -204,7 +206,10 @@ def _write_scorers(auroc: Mapping[str, float | None], agreement: list[dict[str, 
         "without_valid_scorer": [name for name, value in auroc.items() if not value or value <= 0.75],
         "without_labels": [name for name, value in auroc.items() if not value],
     }
-    write_json(folder / "summary.json", {"languages": languages})
+    known = [value for value in auroc.values() if value]
+    valid = {"valid_languages": sum(value > 0.75 for value in known), "labelled_languages": len(known)}
+    card = {"id": "tests/lexicon", "revision": "r1", "construct": "insult severity", **valid}
+    write_json(folder / "summary.json", {"scorers": {"lexicon": card}, "languages": languages})
 
 
 def _write_mechanism() -> None:
@@ -456,6 +461,8 @@ def test_a_valid_scorer_needs_no_warning(page: str) -> None:
         "lexicon is shown to be valid, its AUROC against labels above 0.70 with the whole interval, in 4 of 4" in text
     )
     assert "†" not in text and "In doubt" not in text
+    assert "lexicon tests/lexicon r1 insult severity 4 of 4" in text
+    assert "nothing is lost on the way" not in text
     assert 'data-why="metrics/compare_scorers/validity.csv:scorer=lexicon,language=hi:auroc"' in page
 
 
@@ -469,6 +476,26 @@ def test_conclusions_are_marked_where_no_scorer_is_valid(tmp_path: Path, monkeyp
     assert text.count("No scorer is shown to be valid in Hindi and Russian (Russian without labelled texts)") == 2
     assert "hi Hindi † " in text and "ru Russian † " in text and "de German †" not in text
     assert "ru Russian 20 8 0 no labelled text" in text.replace("lexicon, ", "")
+
+
+def test_another_valid_scorer_does_not_vouch_for_the_primary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Hindi only the guard is valid, and EMT is the lexicon's: marked, but not as where none is."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    _write_scorers({"de": 0.9, "en": 0.9, "hi": 0.6, "ru": 0.9}, [])
+    path = Path("metrics/compare_scorers/validity.csv")
+    own = pd.read_csv(path)
+    guard = own.assign(scorer="guard", auroc=0.95, auroc_low=0.9, auroc_high=1.0, valid=True)
+    write_csv(path, pd.concat([own, guard]))
+    summary = Path("metrics/compare_scorers/summary.json")
+    found = json.loads(summary.read_text(encoding="utf-8"))
+    write_json(summary, found | {"languages": {"without_valid_scorer": [], "without_labels": []}})
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["score_toxicity"]["scorers"]["guard"] = {"kind": "guard"}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
+    text = text_of(make())
+    assert text.count("lexicon, whose scores these are, is not shown to be valid in Hindi, marked ‡, where") == 2
+    assert "hi Hindi ‡ " in text and "†" not in text
 
 
 def test_scorers_that_disagree_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

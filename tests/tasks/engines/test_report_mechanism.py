@@ -103,6 +103,7 @@ def study(
         explained=sheet("explained", ("policy", "way", "neurons", "language"), explained),
         validity=EMPTY,
         agreement=EMPTY,
+        judges=Record({}, ""),
         mt5=None,
         doubtful=[],
         unlabelled=[],
