@@ -68,6 +68,7 @@ def _figure(study: Study, gallery: Gallery, names: list[str], least: float) -> l
     caption = (
         f"AUROC against labels per language with its {confidence:.0%} interval over texts, the dotted line at chance, "
         f"the dashed one at {least:.2f}, which the whole interval must exceed for a filled mark; a language without a "
-        "mark has no labels or no scores. It shows how texts are ranked within a language, not that scores mean the same in two."
+        "mark has no labels or no scores. It shows how texts are ranked within a language, not that scores mean the "
+        "same in two."
     )
     return [gallery.block({"validity": (draw.validity(found, rows, least), caption)})]

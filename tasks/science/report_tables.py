@@ -185,7 +185,7 @@ def predictor_table(predictors: Sheet) -> Table:
                 _estimate(row),
                 p_value(row["p_value"]),
                 signed(found[measure, layers, "spearman"]["estimate"], 2),
-                _estimate(partial) if partial else "",
+                _partial(partial, row["n"]) if partial else "",
                 number(row["loo_error"], 1, scale=100),
                 number(row["loo_error_of_mean"], 1, scale=100),
             ]
@@ -204,6 +204,13 @@ def _estimate(row: Record) -> Text:
     if not math.isfinite(row["estimate"]):
         return say(MISSING)
     return say(signed(row["estimate"], 2), " ", bracket(row["low"], row["high"], 2))
+
+
+def _partial(row: Record, languages: float) -> Text:
+    """With its number of languages where that is smaller."""
+    if row["n"] == languages or not math.isfinite(row["estimate"]):
+        return _estimate(row)
+    return say(_estimate(row), ", n = ", count(row["n"]))
 
 
 def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
@@ -225,13 +232,14 @@ def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
     )
 
 
-def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], retained: str) -> Table:
+def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], judge: str, retained: str) -> Table:
     """Fluency, retention, diversity, language and degeneration per language, before and after.
 
     Args:
         side_effects: By language.
         means: Of all languages.
         order: Of the languages.
+        judge: Under what the perplexity of continuations is.
         retained: What text the policies' own perplexity is on.
     """
     tables = {name: effects(side_effects, name) | {OTHERS: means[name]} for name in EFFECTS}
@@ -253,7 +261,7 @@ def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], 
         rows.append([label(language) if language != OTHERS else "mean of all", *cells])
     return Table(
         "Side effects per language, before and after (mean over the policies): perplexity of the continuations under "
-        f"the base model (median and quartiles), the policies’ own perplexity on {retained}, diversity "
+        f"{judge} (median and quartiles), the policies’ own perplexity on {retained}, diversity "
         "within a prompt, and shares of continuations; automatic measures, none of which says whether the text makes "
         "sense.",
         ["", "before", "after", "before", "after", "relative", "D-1", "D-2", "D-3", "self-BLEU", *SHARES.values()],

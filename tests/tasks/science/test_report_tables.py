@@ -70,7 +70,9 @@ def test_side_effects_end_with_the_mean_of_all() -> None:
         "cut_off",
     )  # fmt: skip
     values = dict.fromkeys(names, (10.0, 15.0))
-    table = side_effect_table(_side_effects(**values), _means(**values), ["de", "en"], "held-out civil text")
+    table = side_effect_table(
+        _side_effects(**values), _means(**values), ["de", "en"], "the base model", "held-out civil text"
+    )
     assert [row[0] for row in table.rows] == ["de German", "en English", "mean of all"]
     assert _words(table)[-1][3:6] == ["10.0", "15.0", "+50%"]
     assert [_keys(cell) for cell in table.rows[0][3:6]] == [
