@@ -11,8 +11,9 @@ import trl
 from pydantic import BaseModel, Field
 from transformers import AutoTokenizer
 
+from tasks.engines import distributed
 from tasks.engines.language_model import pick_device
-from tasks.engines.preference import save_policy, tune
+from tasks.engines.preference import Job, save_policy, tune
 from tasks.engines.preference_pair import tokenise_pair
 from tasks.engines.recipe import Full, Recipe
 from tasks.engines.torch_setup import set_up
@@ -59,9 +60,20 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
         scratch("train_dpo", item, recipe, [BASE, PAIRS]) as folder,
         live_tracking(runtime.track_training, f"train_dpo@{item}") as live,
     ):
-        trained = tune(
-            BASE, tokenizer, sides["train"], sides["validation"], recipe, seed, device, folder, live, visible(), print
+        job = Job(
+            base=BASE,
+            training=sides["train"],
+            validation=sides["validation"],
+            recipe=recipe,
+            seed=seed,
+            device=str(device),
+            scratch=folder,
+            live=live,
+            show_progress=visible(),
         )
+        if runtime.accelerate_config is not None:
+            distributed.train(job, distributed.launcher(runtime.accelerate_config))
+        trained = tune(job, tokenizer, print)
         with writing(Path("models/train_dpo") / item) as part:
             gap = save_policy(trained, tokenizer, recipe, part, device)
     curves = pd.DataFrame(trained.curves)

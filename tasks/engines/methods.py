@@ -51,7 +51,9 @@ class _TokenisedCPOTrainer(CPOTrainer):
         return _sequences(feature)
 
 
-def arguments(recipe: Recipe, longest: int, common: dict[str, Any], keep_dropout: bool) -> Arguments:
+def arguments(
+    recipe: Recipe, longest: int, common: dict[str, Any], keep_dropout: bool, one_process: bool = True
+) -> Arguments:
     """TRL's configuration of the method: `common` for all of them, and what is the method's own.
 
     Args:
@@ -59,6 +61,8 @@ def arguments(recipe: Recipe, longest: int, common: dict[str, Any], keep_dropout
         longest: Tokens of the longest sequence, so that none is cut.
         common: Arguments of transformers' Trainer.
         keep_dropout: Leave dropout as it is, which only adapters have.
+        one_process: Compute the reference's log-probabilities beforehand, which saves its memory. TRL hands them from
+            process to process in a file that only a data set read from disk has.
     """
     quiet: dict[str, Any] = {"disable_dropout": False} if keep_dropout else {}
     match recipe:
@@ -67,7 +71,7 @@ def arguments(recipe: Recipe, longest: int, common: dict[str, Any], keep_dropout
                 beta=recipe.beta,
                 loss_type=[recipe.loss],
                 label_smoothing=recipe.label_smoothing,
-                precompute_ref_log_probs=True,
+                precompute_ref_log_probs=one_process,
                 precompute_ref_batch_size=64,
                 max_length=None,
                 **common,

@@ -43,6 +43,33 @@ class Adapted:
 
 
 @dataclass(frozen=True)
+class Job:
+    """What is trained on what; with it a process can train that shares no memory with the one that asks.
+
+    Attributes:
+        base: Model directory; also the reference of methods that have one.
+        training: Pairs to learn from; those that do not fit the model's context are dropped and counted.
+        validation: Pairs that choose the best checkpoint and stop early.
+        recipe: Method and hyperparameters.
+        seed: Order of the pairs, and the adapter's first weights.
+        device: cpu or cuda.
+        scratch: Folder for checkpoints, one at each validation.
+        live: Log to MLflow while training.
+        show_progress: Show a bar.
+    """
+
+    base: Path
+    training: Sequence[Pair]
+    validation: Sequence[Pair]
+    recipe: Recipe
+    seed: int
+    device: str
+    scratch: Path
+    live: bool
+    show_progress: bool
+
+
+@dataclass(frozen=True)
 class Trained:
     """The tuned model (best validation loss) as plain weights, the training curves and every resolved argument."""
 
@@ -66,118 +93,143 @@ class _Log(TrainerCallback):
         self._report(f"step {state.global_step}: validation loss {metrics['eval_loss']:.4f}{told}")
 
 
-def tune(
-    base: Path,
-    tokenizer: PreTrainedTokenizerBase,
-    training: Sequence[Pair],
-    validation: Sequence[Pair],
-    recipe: Recipe,
-    seed: int,
-    device: torch.device,
-    scratch: Path,
-    live: bool,
-    show_progress: bool,
-    report: Callable[[str], None],
-) -> Trained:
+def tune(job: Job, tokenizer: PreTrainedTokenizerBase, report: Callable[[str], None]) -> Trained:
     """One policy, by the method of the recipe.
 
-    Resumes from the newest checkpoint in `scratch`, where it also saves one at each validation; the weights that come
-    out are then the same as without the interruption.
+    Resumes from the newest checkpoint in `scratch`; the weights that come out are then the same as without the
+    interruption. If training had ended there, be it in other processes, only its best checkpoint is read.
 
     Args:
-        base: Model directory; also the reference of methods that have one.
+        job: What to train.
         tokenizer: The base model's.
-        training: Pairs to learn from; those that do not fit the model's context are dropped and counted.
-        validation: Pairs that choose the best checkpoint and stop early.
-        recipe: Method and hyperparameters.
-        seed: Order of the pairs, and the adapter's first weights.
-        device: Where to train.
-        scratch: Folder for checkpoints.
-        live: Log to MLflow while training.
-        show_progress: Show a bar.
         report: Receives one line per validation.
 
     Raises:
         ValueError: This machine cannot train so, or no pair fits the model's context.
     """
-    tuning = recipe.tuning
+    tuning, device = job.recipe.tuning, torch.device(job.device)
     adapters.check_installed(tuning, device)
-    model = adapters.base_model(base, tuning, device)
+    model = adapters.base_model(job.base, tuning, device)
     tokenizer.pad_token_id = pad_id(tokenizer)
-    limit = context_length(model)
-    fitting = [[pair for pair in pairs if _length(pair) <= limit] for pairs in (training, validation)]
-    dropped = len(training) + len(validation) - sum(map(len, fitting))
-    for name, kept in zip(("training", "validation"), fitting, strict=True):
-        if not kept:
-            raise ValueError(f"no {name} pair fits the model's context of {limit} tokens: shorten the pairs")
-    configured = _arguments(
-        recipe, seed, device, scratch, live, show_progress, model, max(map(_length, fitting[0] + fitting[1]))
-    )
+    training, validation = _fitting(job, model)
+    configured = _arguments(job, model, max(map(_length, training + validation)), processes=1)
     recorded = configured.to_dict()  # type: ignore[no-untyped-call]
-    lora = None if isinstance(tuning, Full) else adapters.lora_config(model, tuning)
-    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    complete = [path for path in checkpoints if (path / "trainer_state.json").exists()]
+    complete = _complete(job.scratch)
     ended = _ended(complete[-1]) if complete else None
     if ended:
         kept_at = Path(str(ended.best_model_checkpoint))
         best: Any = (
             adapters.base_model(kept_at, tuning, device)
             if isinstance(tuning, Full)
-            else adapters.with_adapter(base, kept_at, tuning, device)
+            else adapters.with_adapter(job.base, kept_at, tuning, device)
         )
         history, best_step = ended.log_history, int(kept_at.name.split("-")[1])
     else:
-        if lora:
-            set_seed(seed)  # of the adapter's first weights
-        trainer = make_trainer(
-            model,
-            configured,
-            recipe,
-            fitting[0],
-            fitting[1],
-            tokenizer,
-            [EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
-            lora,
-        )
-        trainer.remove_callback(PrinterCallback)
-        # A resumed run restores its patience, and must not validate the checkpoint a second time: that would use some
-        # up.
-        trainer.args.eval_on_start = not complete
-        trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+        trainer = _train(job, model, configured, training, validation, tokenizer, report)
         best, history = trainer.model, trainer.state.log_history
         found = trainer.state.best_model_checkpoint
         best_step = int(Path(found).name.split("-")[1]) if found else 0
-    trainable = sum(v.numel() for n, v in best.named_parameters() if lora is None or "lora_" in n)
+    full = isinstance(tuning, Full)
+    trainable = sum(v.numel() for n, v in best.named_parameters() if full or "lora_" in n)
     adapted = None
     if not isinstance(tuning, Full):
-        best, adapted = _merged(best, base, tuning, scratch / "adapter", fitting[1], device)
+        best, adapted = _merged(best, job.base, tuning, job.scratch / "adapter", validation, device)
+    dropped = len(job.training) + len(job.validation) - len(training) - len(validation)
     return Trained(best, _curves(history), best_step, recorded, dropped, trainable, adapted)
+
+
+def train_only(job: Job, tokenizer: PreTrainedTokenizerBase, processes: int, report: Callable[[str], None]) -> None:
+    """This process's part of a training run in several; what is left are its checkpoints, from which `tune` goes on.
+
+    The global batch is the recipe's: each process has its share of it.
+
+    Raises:
+        ValueError: The batch cannot be shared so, or the method needs all of it in one process.
+    """
+    device = torch.device(job.device)
+    model = adapters.base_model(job.base, job.recipe.tuning, device)
+    tokenizer.pad_token_id = pad_id(tokenizer)
+    training, validation = _fitting(job, model)
+    configured = _arguments(job, model, max(map(_length, training + validation)), processes)
+    _train(job, model, configured, training, validation, tokenizer, report)
+
+
+def has_ended(scratch: Path) -> bool:
+    """Whether training had ended in this folder, so that nothing is left to train."""
+    complete = _complete(scratch)
+    return bool(complete) and _ended(complete[-1]) is not None
+
+
+def _train(
+    job: Job,
+    model: PreTrainedModel,
+    configured: Arguments,
+    training: list[Pair],
+    validation: list[Pair],
+    tokenizer: PreTrainedTokenizerBase,
+    report: Callable[[str], None],
+) -> Any:
+    """TRL's trainer after training."""
+    recipe = job.recipe
+    lora = None if isinstance(recipe.tuning, Full) else adapters.lora_config(model, recipe.tuning)
+    complete = _complete(job.scratch)
+    if lora:
+        set_seed(job.seed)  # of the adapter's first weights
+    trainer = make_trainer(
+        model,
+        configured,
+        recipe,
+        training,
+        validation,
+        tokenizer,
+        [EarlyStoppingCallback(recipe.patience, recipe.min_improvement), _Log(report)],
+        lora,
+    )
+    trainer.remove_callback(PrinterCallback)
+    # A resumed run restores its patience, and must not validate the checkpoint a second time: that would use some up.
+    trainer.args.eval_on_start = not complete
+    trainer.train(resume_from_checkpoint=str(complete[-1]) if complete else None)
+    return trainer
+
+
+def _fitting(job: Job, model: PreTrainedModel) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs that fit the model's context."""
+    limit = context_length(model)
+    kept = [[pair for pair in pairs if _length(pair) <= limit] for pairs in (job.training, job.validation)]
+    for name, pairs in zip(("training", "validation"), kept, strict=True):
+        if not pairs:
+            raise ValueError(f"no {name} pair fits the model's context of {limit} tokens: shorten the pairs")
+    return kept[0], kept[1]
+
+
+def _complete(scratch: Path) -> list[Path]:
+    """Checkpoints that were written whole, the newest last."""
+    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    return [path for path in checkpoints if (path / "trainer_state.json").exists()]
 
 
 def _length(pair: Pair) -> int:
     return len(pair.prompt) + max(len(pair.chosen), len(pair.rejected))
 
 
-def _arguments(
-    recipe: Recipe,
-    seed: int,
-    device: torch.device,
-    scratch: Path,
-    live: bool,
-    show_progress: bool,
-    model: PreTrainedModel,
-    longest: int,
-) -> Arguments:
-    bf16 = device.type == "cuda"
+def _arguments(job: Job, model: PreTrainedModel, longest: int, processes: int) -> Arguments:
+    recipe, seed, bf16 = job.recipe, job.seed, job.device.startswith("cuda")
+    if recipe.batch % processes:
+        raise ValueError(
+            f"train_dpo.recipe.batch is {recipe.batch}, which {processes} processes cannot share equally; so that one "
+            "GPU or several train alike, choose a number of processes that divides it"
+        )
+    if processes > 1 and recipe.method == "kto":
+        raise ValueError("kto estimates a divergence from all of a batch, so it is trained in one process only")
     common = {
-        "output_dir": str(scratch),
+        "output_dir": str(job.scratch),
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.schedule,
         "warmup_steps": recipe.warmup_steps,
         "optim": recipe.optimiser,
         "weight_decay": 0.0,
         "max_grad_norm": recipe.max_grad_norm,
-        "per_device_train_batch_size": recipe.batch,
+        "per_device_train_batch_size": recipe.batch // processes,
         "per_device_eval_batch_size": _EVALUATION_BATCH if model.num_parameters() < _SMALL_MODEL else recipe.batch,
         "gradient_accumulation_steps": recipe.accumulation,
         "num_train_epochs": recipe.epochs,
@@ -193,15 +245,15 @@ def _arguments(
         "logging_steps": recipe.evaluate_every,
         "bf16": bf16,
         "activation_checkpointing": bf16,
-        "use_cpu": device.type == "cpu",
+        "use_cpu": job.device == "cpu",
         "seed": seed,
         "data_seed": seed,
-        "report_to": "mlflow" if live else "none",
+        "report_to": "mlflow" if job.live else "none",
         "run_name": "train_dpo",
-        "disable_tqdm": not show_progress,
+        "disable_tqdm": not job.show_progress,
         "dataloader_pin_memory": bf16,
     }
-    return arguments(recipe, longest, common, keep_dropout=not isinstance(recipe.tuning, Full))
+    return arguments(recipe, longest, common, not isinstance(recipe.tuning, Full), processes == 1)
 
 
 def _ended(checkpoint: Path) -> TrainerState | None:

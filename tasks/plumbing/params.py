@@ -37,6 +37,11 @@ class Runtime(BaseModel, frozen=True, extra="forbid"):
     score_batch: int = Field(gt=0, description="texts whose likelihood is computed at once, in sequences")
     embed_batch: int = Field(gt=0, description="sentences embedded at once, in sequences")
     track_training: bool = Field(description="show train_dpo's curves in MLflow while it trains")
+    accelerate_config: str | None = Field(
+        default=None,
+        description="train_dpo in the processes of this accelerate configuration: a file, or a name that TRL brings "
+        "along (multi_gpu, fsdp2, zero2, ...); null: in one process",
+    )
 
 
 def read(path: Path = PARAMS) -> dict[str, Any]:

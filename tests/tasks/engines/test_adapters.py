@@ -9,7 +9,7 @@ import torch
 from tasks.engines import adapters
 from tasks.engines.adapters import MergeError, MergeGap
 from tasks.engines.language_model import load
-from tasks.engines.preference import Trained, save_policy, tune
+from tasks.engines.preference import Job, Trained, save_policy, tune
 from tasks.engines.preference_pair import tokenise_pair
 from tasks.engines.recipe import Dpo, Full, Lora, Qlora
 from tests import tiny_models
@@ -57,7 +57,7 @@ def _tune(base: Path, scratch: Path, recipe: Dpo = RECIPE, stop_at: int | None =
         if len(lines) == stop_at:
             raise KeyboardInterrupt
 
-    return tune(base, tokenizer, pairs[:8], pairs[8:], recipe, 1, CPU, scratch, False, False, report=report)
+    return tune(Job(base, pairs[:8], pairs[8:], recipe, 1, "cpu", scratch, False, False), tokenizer, report)
 
 
 def _same(one: Trained, other: Trained) -> None:

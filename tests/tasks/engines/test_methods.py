@@ -13,7 +13,7 @@ from trl import DPOConfig
 
 from tasks.engines import methods
 from tasks.engines.language_model import load
-from tasks.engines.preference import Trained, tune
+from tasks.engines.preference import Job, Trained, tune
 from tasks.engines.preference_pair import Pair, tokenise_pair
 from tasks.engines.recipe import Dpo, Recipe
 
@@ -64,7 +64,7 @@ def pairs(tiny_model_dir: Path) -> list[Pair]:
 
 def _tune(base: Path, pairs: list[Pair], values: Any, scratch: Path) -> Trained:
     tokenizer = load(base, CPU)[1]
-    return tune(base, tokenizer, pairs[:8], pairs[8:], values, 1, CPU, scratch, False, False, report=lambda line: None)
+    return tune(Job(base, pairs[:8], pairs[8:], values, 1, "cpu", scratch, False, False), tokenizer, lambda line: None)
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from tasks.engines.generation import Decoding, continue_prompts
 from tasks.engines.language_model import UNSTATED_CONTEXT, adds_space, context_length, load
 from tasks.engines.likelihood import continuation_nll
 from tasks.engines.model_source import Loading
-from tasks.engines.preference import Trained, save_policy, tune
+from tasks.engines.preference import Job, Trained, save_policy, tune
 from tasks.engines.preference_pair import Pair, tokenise_pair
 from tasks.engines.recipe import Dpo, Full, Lora
 from tests import tiny_models
@@ -60,9 +60,8 @@ def _tune(base: Path, recipe: Dpo, scratch: Path) -> tuple[Trained, list[Pair]]:
         for who in ("teacher", "doctor", "maestro", "market")
         for good, bad in (("good", "lazy"), ("very kind", "rude"), ("kind", "very bad"))
     ]
-    trained = tune(
-        base, tokenizer, pairs[:8], pairs[8:], recipe, 1, CPU, scratch, False, False, report=lambda line: None
-    )
+    job = Job(base, pairs[:8], pairs[8:], recipe, 1, "cpu", scratch, False, False)
+    trained = tune(job, tokenizer, lambda line: None)
     return trained, pairs
 
 

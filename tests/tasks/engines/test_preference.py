@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.language_model import load
-from tasks.engines.preference import Trained, tune
+from tasks.engines.preference import Job, Trained, tune
 from tasks.engines.preference_pair import Pair, tokenise_pair
 from tasks.engines.recipe import Dpo, Full
 
@@ -64,7 +64,7 @@ def _tune(
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     _, tokenizer = load(base, CPU)
-    return tune(base, tokenizer, *pairs, recipe, 1, CPU, scratch, live=False, show_progress=False, report=report)
+    return tune(Job(base, *pairs, recipe, 1, "cpu", scratch, live=False, show_progress=False), tokenizer, report)
 
 
 @pytest.fixture(scope="module")
