@@ -28,6 +28,7 @@ PAIRS = Path("data/prepare_pairs/pairs.parquet")
 BASE = "base"
 OTHERS = "others"  # the row of the unweighted mean over every language but those of the pairs
 SHARE = "log_corpus_share"  # the rival predictor: how much of a language the model has read
+UNKNOWN = "no corpus share is known"
 TOXICITY = ("emt", "toxprob", "avgtox")
 PREDICTOR_COLUMNS = [
     *("measure", "layers", "method", "n", "estimate", "low", "high", "p_value"),
@@ -60,6 +61,11 @@ def run(measure_transfer: MeasureTransfer, policies: dict[str, Path]) -> str:
     toxicity = toxicity.merge(prompts, on=["language", "prompt_id"], how="left", validate="many_to_one")
     rng = np.random.default_rng(measure_transfer.seed)
     aligned = toxicity[~toxicity["culture_specific"]]
+    if aligned.empty:
+        raise ArtefactError(
+            f"{PROMPTS}: every prompt is culture-specific; a language's change is measured on the others, so "
+            "prepare_prompts must take some"
+        )
     languages = _effects(aligned, tuned, trained, measure_transfer, rng)
     specific = toxicity[toxicity["culture_specific"]]
     if len(specific):
@@ -230,7 +236,7 @@ def _predictors(
         )
     if control.empty:
         rows += [
-            {"measure": SHARE, "layers": "", "method": method, "n": 0, "note": "no corpus share is known"}
+            {"measure": SHARE, "layers": "", "method": method, "n": 0, "note": UNKNOWN}
             for method in ("pearson", "spearman")
         ]
     return pd.DataFrame(rows, columns=PREDICTOR_COLUMNS), points
@@ -272,6 +278,11 @@ def _correlations(
     rows = []
     for method, (languages, test) in tests.items():
         row: dict[str, Any] = {"measure": measure, "layers": layers, "method": method, "n": languages}
+        if languages == 0:
+            rows.append(row | {"note": UNKNOWN})
+            continue
+        if languages < len(x):
+            row["note"] = f"the corpus share is known in {languages} of {len(x)} languages"
         try:
             found = test()
             row |= {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}
@@ -279,7 +290,7 @@ def _correlations(
                 left_out = leave_one_out(x, y)
                 row |= {"loo_error": left_out.mae_model, "loo_error_of_mean": left_out.mae_mean, "loo_r2": left_out.r2}
         except ValueError as error:  # too few languages, or a constant predictor, which correlates with nothing
-            row["note"] = str(error)
+            row["note"] = "; ".join(filter(None, (row.get("note"), str(error))))
         rows.append(row)
     return rows
 

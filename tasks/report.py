@@ -18,7 +18,7 @@ from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
 from tasks.science.published import MODELS, of_model
 from tasks.science.report_tables import headline_table
-from tasks.science.sourced import Record, Sheet, record_of_json
+from tasks.science.sourced import Measured, Record, Sheet, record_of_json
 
 FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
@@ -53,7 +53,7 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         sections.training(study, gallery),
         sections.side_effects(study, gallery),
         mechanism(study, gallery, report.show_text),
-        compare(study),
+        compare(study, gallery),
         sections.base_model(study, gallery),
         record.missing(study, languages),
         record.examples(study, report.examples, report.show_text),
@@ -98,7 +98,9 @@ def _read(policies: dict[str, Path]) -> Study:
         for policy in policies
     }
     fluency = {
-        policy: _sheet(Path("data/score_fluency") / policy / "perplexity.parquet", [], ["perplexity", "reason"])
+        policy: _sheet(
+            Path("data/score_fluency") / policy / "perplexity.parquet", [], ["language", "perplexity", "reason"]
+        )
         for policy in policies
     }
     texts = {policy: Path("data/generate") / policy / "continuations.parquet" for policy in (BASE, tuned[0])}
@@ -148,9 +150,23 @@ def _read(policies: dict[str, Path]) -> Study:
             may_be_empty=True,  # of one scorer
         ),
         trained_on=list(transfer["trained_on"]),
+        judges=_object(SCORERS / "summary.json")["scorers"],
+        mt5=_mt5(fluency),
         doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
         unlabelled=doubts["without_labels"],
     )
+
+
+def _mt5(fluency: Mapping[str, Sheet]) -> tuple[float, float] | None:
+    """Mean over languages of the median per language, as the paper; after: mean of the policies."""
+    if not all("mt5_perplexity" in sheet.frame for sheet in fluency.values()):
+        return None
+    means = {
+        policy: float(sheet.frame.groupby("language")["mt5_perplexity"].median().mean())
+        for policy, sheet in fluency.items()
+    }
+    after = [mean for policy, mean in means.items() if policy != BASE]
+    return fluency[BASE].total(means[BASE]), Measured(sum(after) / len(after), "data/score_fluency")
 
 
 def _doses() -> Sheet:

@@ -1,62 +1,80 @@
 """Composes the report's chapter that puts the study beside the published one."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
-from tasks.engines.report_blocks import Section, table_block
+from tasks.engines.figures import forest
+from tasks.engines.report_blocks import Gallery, Section, table_block
 from tasks.engines.report_study import Study
 from tasks.science import compare_tables as tables
-from tasks.science.published import METRICS, Published, of_model
+from tasks.science.compare_verdicts import correlation_verdict, direction_verdict, match_verdict
+from tasks.science.published import LANGUAGES, METRICS, MODELS, SETTING, Published, interval_of_r, of_model
 from tasks.science.report_rows import correlations, toxicity
 from tasks.science.report_tables import TOXICITY, mean_over_all
 from tasks.science.sourced import Record
-from tasks.science.wording import Text, count, listing, say, signed_percent
+from tasks.science.wording import Text, count, listing, say
 
-PAPER = "Li, Yong & Bach 2024"
-OWN = {  # of the paper's kind first: name, measure and layers of a row of the predictors
-    "mean cosine over layers, the paper’s quantity": ("mean_cosine", "layer_mean"),
-    "P@1 at the best layer": ("p_at_1", "best"),
-}
+SAME, OWN = ("mean_cosine", "layer_mean"), ("p_at_1", "best")  # measure and layers of a row of the predictors
+TITLES = {SAME: "mean cosine, mean of layers", OWN: "P@1, best layer"}
 
 
-def compare(study: Study) -> Section:
+def compare(study: Study, gallery: Gallery) -> Section:
     """What the paper published beside what was found here, and what stands between the two."""
     match = of_model(study.params["prepare_model"].get("id"))
     found = {metric: _means(study, metric) for metric in METRICS}
     rows = correlations(study.predictors)
-    own: list[tuple[str, Record | None]] = [(name, rows.get((*place, "pearson"))) for name, place in OWN.items()]
-    confidence = study.confidence
-    blocks: list[dict[str, Any]] = [
-        table_block(tables.means_table(found, match)),
-        table_block(tables.correlation_table(own, confidence)),
+    own = {TITLES[place]: rows.get((*place, "pearson")) for place in (SAME, OWN)}
+    first = match_verdict(match, found["emt"]) if match else direction_verdict(found["emt"])
+    sentences: list[str | Text] = [
+        first,
+        say("What differs from the paper’s setting: ", listing(_differences(study, match)), "."),
+        correlation_verdict(match, own[TITLES[SAME]], study.confidence),
     ]
-    return Section("compare", "Beside the published study", _sentences(study, match, found["emt"]), blocks)
+    blocks: list[dict[str, Any]] = [table_block(tables.beside_table(found, match))] if match else []
+    blocks += [
+        {
+            "kind": "folded",
+            "summary": "The paper’s Table 2, and the means of this study",
+            "table": tables.means_table(found, match, bool(study.mt5)),
+        },
+        _correlations(study, gallery, own),
+        table_block(tables.correlation_table(own, study.confidence)),
+    ]
+    return Section("compare", "Beside the published study", sentences, blocks)
+
+
+def _correlations(study: Study, gallery: Gallery, own: Mapping[str, Record | None]) -> dict[str, Any]:
+    published = {
+        model.name: (model.pearson, *interval_of_r(model.pearson, LANGUAGES, study.confidence))
+        for model in MODELS
+        if model.pearson is not None
+    }
+    here = {
+        name: (row["estimate"], row["low"], row["high"])
+        for name, row in own.items()
+        if row is not None and math.isfinite(row["estimate"])
+    }
+    caption = (
+        "Pearson’s r of retrieval with the relative EMT reduction: of the paper’s models, whose quantity is the mean "
+        f"cosine, with {study.confidence:.0%} intervals by Fisher’s z, and of this study with bootstrap intervals over "
+        "languages; the models differ in everything else, so it shows how sure each r is, not which is right."
+    )
+    groups = {name: group for name, group in (("paper", published), ("this study", here)) if group}
+    figure = forest(groups, "Pearson r with the relative EMT reduction")
+    return gallery.block({"published-correlations": (figure, caption)})
 
 
 def _means(study: Study, metric: str) -> tuple[float, float]:
     if metric in TOXICITY:
         rows = toxicity(study.languages, metric)
         return mean_over_all(rows, "before"), mean_over_all(rows, "after")
+    if metric == "perplexity_median" and study.mt5:
+        return study.mt5
     return study.means[metric]["before"], study.means[metric]["after"]
 
 
-def _sentences(study: Study, match: Published | None, emt: tuple[float, float]) -> list[str | Text]:
-    here = study.languages.total(emt[1] / emt[0] - 1) if emt[0] else float("nan")
-    if match is None:
-        first: str | Text = (
-            f"The base model is none of the six of {PAPER}: what compares is the direction of a change, not a level."
-        )
-    else:
-        first = say(
-            f"The base model is {match.name} of {PAPER}. EMT changes by ",
-            signed_percent(here),
-            " here and by ",
-            signed_percent(match.relative_change("emt")),
-            " there.",
-        )
-    return [first, say("What differs from the paper’s setting: ", listing(_differences(study)), ".")]
-
-
-def _differences(study: Study) -> list[str | Text]:
+def _differences(study: Study, match: Published | None) -> list[str | Text]:
     """Of the settings that params.yaml tells, those that are not the paper's."""
     params = study.params
     scorer = study.scorers[study.base]["id"]
@@ -69,11 +87,27 @@ def _differences(study: Study) -> list[str | Text]:
         found.append(f"the pairs (kind {kinds['prepare_pairs']}; there those of Lee et al. 2024)")
     if kinds["prepare_prompts"] != "rtp_lx":
         found.append(f"the prompts (kind {kinds['prepare_prompts']}; there RTP-LX)")
-    if recipe["method"] != "dpo" or recipe.get("loss") != "sigmoid":
-        found.append(f"the method ({recipe['method']} {recipe.get('loss', '')}; there DPO)".replace(" ;", ";"))
-    found.append("the prompts of retrieval (there translated by a machine)")
-    found.append("perplexity (there mT5-XL’s)")
+    if (recipe["method"], recipe.get("loss")) != ("dpo", "sigmoid"):
+        found.append(f"the method ({study.method}; there DPO)")
+    if match is not None and recipe["tuning"]["kind"] != match.tuning:
+        found.append(f"what is tuned ({recipe['tuning']['kind']}; there {match.tuning})")
+    for name, title in (
+        ("samples", "the samples per prompt"),
+        ("new_tokens", "the length of a sample"),
+        ("top_p", "the nucleus"),
+        ("temperature", "the temperature"),
+    ):
+        if params["generate"][name] != SETTING[name]:
+            found.append(f"{title} ({params['generate'][name]:g}; there {SETTING[name]:g})")
+    if params["measure_transfer"]["threshold"] != SETTING["threshold"]:
+        found.append(f"the threshold ({params['measure_transfer']['threshold']:g}; there {SETTING['threshold']:g})")
+    if not study.mt5:
+        found.append(f"perplexity (under {study.judge}; there of mT5-XL as its code computes it)")
+    source = "" if kinds["prepare_parallel"] == "rtp_lx" else f"kind {kinds['prepare_parallel']}; "
+    found.append(f"the sentences of retrieval ({source}there prompts of RTP-LX, translated by a machine)")
     languages = len(study.order)
-    if languages != 17:
-        found.append(say("the languages (", count(study.languages.total(languages)), "; there 17)"))
+    if languages != SETTING["languages"]:
+        found.append(
+            say("the languages (", count(study.languages.total(languages)), f"; there {SETTING['languages']})")
+        )
     return found

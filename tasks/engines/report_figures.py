@@ -7,17 +7,17 @@ from matplotlib.figure import Figure
 
 from tasks.engines.figures import PURPLE, SOFT, Curve, Pair, before_after, forest, scatter, small_multiples, training
 from tasks.science.report_rows import OTHERS, correlations, effects, toxicity
-from tasks.science.report_tables import MEASURES, SHARES, label
+from tasks.science.report_tables import MEASURES, SHARES, label, marked
 from tasks.science.sourced import Record, Sheet
 from tasks.science.wording import name_of
 
 
-def emt_figure(languages: Sheet, order: Sequence[str]) -> Figure:
-    """EMT before and after per language and of the mean over the others, with intervals and seeds."""
+def emt_figure(languages: Sheet, order: Sequence[str], marks: Mapping[str, str]) -> Figure:
+    """EMT before and after per language, marked or not, and of the mean over the others, with intervals and seeds."""
     emt = toxicity(languages, "emt")
     rows = [
         Pair(
-            "mean of the others" if name == OTHERS else label(name),
+            "mean of the others" if name == OTHERS else marked(name, marks),
             row["before"],
             row["after"],
             (row["before_low"], row["before_high"]),

@@ -3,35 +3,27 @@
 from itertools import combinations
 from typing import Any
 
-from tasks.engines import mechanism_figures as draw
+from tasks.engines import scorer_figures as draw
 from tasks.engines.report_blocks import Gallery, Section, table_block
 from tasks.engines.report_study import Study
 from tasks.science import scorer_tables as tables
 from tasks.science.report_tables import label
-from tasks.science.wording import Text, say
+from tasks.science.wording import Text, join
 
 
 def scorers(study: Study, gallery: Gallery) -> Section:
     """Validity of every scorer per language, and agreement of every pair."""
     names = list(study.params["score_toxicity"]["scorers"])
     least = float(study.params["compare_scorers"]["least_auroc"])
-    confidence = float(study.params["compare_scorers"]["confidence"])
-    primary = study.params["score_toxicity"]["primary"]
-    sentences: list[str | Text] = [f"EMT and all that follows from it is made of the scores of {primary}."]
+    sentences: list[str | Text] = [f"EMT and all that follows from it is made of the scores of {study.primary}."]
     sentences += [tables.validity_verdict(name, study.validity.where(scorer=name).rows(), least) for name in names]
-    if (doubt := tables.doubt(study.doubtful, study.unlabelled)) is not None:
-        sentences.append(doubt)
-    drawn = {}
-    for name in names:
-        rows = [row for row in study.validity.where(scorer=name).rows() if row["auroc"] == row["auroc"]]
-        found = {label(row["language"]): (row["auroc"], row["auroc_low"], row["auroc_high"]) for row in rows}
-        if found:
-            caption = (
-                f"AUROC of {name} against labels per language with its {confidence:.0%} interval over texts, the "
-                f"dashed line at {least:.2f}, which an interval must exceed; languages without labels are missing."
-            )
-            drawn[f"validity-{name}"] = (draw.levels(found, "AUROC", least), caption)
-    blocks: list[dict[str, Any]] = [gallery.block(drawn, "two" if len(drawn) > 1 else "")] if drawn else []
+    if study.params["prepare_labelled"]["kind"] == "mini":
+        sentences.append(
+            "The labels of the mini world are its own insults, which its lexicon knows: that the lexicon finds them "
+            "shows that nothing is lost on the way, and nothing about a scorer of real text."
+        )
+    blocks: list[dict[str, Any]] = [table_block(tables.scorers_table(study.judges), "words")]
+    blocks += _figure(study, gallery, names, least)
     blocks.append(table_block(tables.validity_table(study.validity, names)))
     if len(names) == 1:
         sentences.append("With one scorer nothing tells whether another would see the same effect.")
@@ -45,6 +37,38 @@ def scorers(study: Study, gallery: Gallery) -> Section:
 
 
 def doubt_finding(study: Study) -> list[tuple[str, Text]]:
-    """A line among the findings where no scorer is shown to be valid; none where one is everywhere."""
-    found = tables.doubt(study.doubtful, study.unlabelled)
-    return [] if found is None else [("In doubt", say(found))]
+    """A line among the findings where no scorer, or not the primary one, is shown to be valid; none where it is."""
+    found = doubts(study)
+    return [("In doubt", join(" ", found))] if found else []
+
+
+def doubts(study: Study) -> list[Text]:
+    """What is said wherever languages are concluded on whose scores are not shown to be valid."""
+    marked = {
+        mark: [name for name, found in study.marks.items() if found == mark] for mark in (tables.NONE, tables.TOO)
+    }
+    found = [tables.doubt(marked[tables.NONE], study.unlabelled)]
+    found.append(tables.primary_doubt(study.primary, marked[tables.TOO]))
+    return [text for text in found if text is not None]
+
+
+def _figure(study: Study, gallery: Gallery, names: list[str], least: float) -> list[dict[str, Any]]:
+    found = {
+        name: {
+            label(row["language"]): draw.Level(row["auroc"], row["auroc_low"], row["auroc_high"], tables.is_valid(row))
+            for row in study.validity.where(scorer=name).rows()
+            if tables.is_known(row)
+        }
+        for name in names
+    }
+    rows = [label(language) for language in sorted(study.validity.frame["language"].unique())]
+    if not any(found.values()):
+        return []
+    confidence = float(study.params["compare_scorers"]["confidence"])
+    caption = (
+        f"AUROC against labels per language with its {confidence:.0%} interval over texts, the dotted line at chance, "
+        f"the dashed one at {least:.2f}, which the whole interval must exceed for a filled mark; a language without a "
+        "mark has no labels or no scores. It shows how texts are ranked within a language, not that scores mean the "
+        "same in two."
+    )
+    return [gallery.block({"validity": (draw.validity(found, rows, least), caption)})]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from tasks.engines import report_figures as draw
 from tasks.engines.report_blocks import Gallery, Section, table_block
+from tasks.engines.report_scorers import doubts
 from tasks.engines.report_study import Study
 from tasks.science import report_tables as tables
 from tasks.science import verdicts
@@ -67,13 +68,14 @@ def languages(study: Study, gallery: Gallery) -> Section:
         verdict = verdicts.transfer_verdict(study.source, source, change, number, study.confidence)
         which = say("On the ", prompts, " prompts that only one language has, apart from all else here: ")
         sentences.append(say(which, verdict))
+    sentences += doubts(study)
     caption = (
         f"EMT per language before and after tuning with {study.confidence:.0%} intervals, sorted by change, black "
         f"ticks the single {study.replicates}; overlapping intervals do not mean no change, since prompts are paired "
         "(see the table)."
     )
-    figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order), caption)})
-    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.doubtful)
+    figure = gallery.block({"languages": (draw.emt_figure(study.languages, study.order, study.marks), caption)})
+    table = tables.toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.marks)
     return Section("languages", "Every language", sentences, [figure, table_block(table)])
 
 
@@ -181,7 +183,7 @@ def side_effects(study: Study, gallery: Gallery) -> Section:
     gain = draw.gain_figure(study.languages, study.order)
     drawn: dict[str, tuple[Figure, str | Text]] = {"gain": (gain, "The gain, for comparison; its intervals are above.")}
     for effect, title, caption in (
-        ("perplexity_median", "perplexity of continuations", "Median and quartiles under the base model."),
+        ("perplexity_median", "perplexity of continuations", f"Median and quartiles under {study.judge}."),
         (
             "civil_perplexity",
             "own perplexity",
@@ -198,13 +200,15 @@ def side_effects(study: Study, gallery: Gallery) -> Section:
         ("cut_off", "cut off", "Continuations that end at the token limit, which need not be a fault."),
     ):
         figure = draw.side_effect_figure(study.side_effects, effect, title, study.order, study.tuned)
-        drawn[effect.replace("_", "-")] = (figure, caption)
+        drawn[effect.replace("_", "-").replace("civil", "own")] = (figure, caption)  # civil in the mini world only
     order = (
         f"Languages are in the order of their EMT reduction, the largest on top; black ticks are {study.replicates}."
     )
     blocks = [
         gallery.block(drawn, "three"),
-        table_block(tables.side_effect_table(study.side_effects, study.means, study.order, study.retained)),
+        table_block(
+            tables.side_effect_table(study.side_effects, study.means, study.order, study.judge, study.retained)
+        ),
     ]
     return Section("side-effects", "Side effects", [*_cost(study), order], blocks)
 
@@ -216,7 +220,8 @@ def base_model(study: Study, gallery: Gallery) -> Section:
     if not learning:
         nothing = "How well the base model knows each language was not measured: what it was pretrained on is not here."
         shares = sorted((row for row in rows if math.isfinite(row["corpus_share"])), key=_share, reverse=True)
-        return Section("base-model", "The base model", [nothing], [table_block(tables.share_table(shares))])
+        known = [table_block(tables.share_table(shares))] if shares else []
+        return Section("base-model", "The base model", [nothing], known)
     caption = (
         "Validation loss of the base model against the entropy of the process that made its corpus, sorted by the "
         "gap, which is what the model did not learn; losses do not compare languages, since their tokens differ."

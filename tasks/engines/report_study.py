@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tasks.science.report_rows import OTHERS, column, correlations, toxicity
+from tasks.science.scorer_tables import NONE, TOO, is_valid
 from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
 from tasks.science.wording import listing, name_of
@@ -45,6 +46,9 @@ class Study:
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
         trained_on: Languages of the pairs, and the source.
+        judges: Every scorer by name, from metrics/compare_scorers/summary.json.
+        mt5: Mean over languages of the median of the paper's own perplexity, before and after; None where it was not
+            computed.
         doubtful: Languages in which no scorer is shown to be valid.
         unlabelled: Languages without labelled texts of both kinds.
     """
@@ -77,6 +81,8 @@ class Study:
     validity: Sheet
     agreement: Sheet
     trained_on: list[str]
+    judges: Record
+    mt5: tuple[float, float] | None
     doubtful: list[str]
     unlabelled: list[str]
 
@@ -115,6 +121,24 @@ class Study:
         """What text the policies' own perplexity is on."""
         mini = self.params["prepare_parallel"]["kind"] == "mini"
         return "held-out civil text" if mini else "the parallel sentences"
+
+    @property
+    def primary(self) -> str:
+        """Scorer whose scores EMT is made of."""
+        return str(self.params["score_toxicity"]["primary"])
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Mark of each language whose scores are not shown to be valid."""
+        own = {str(row["language"]) for row in self.validity.where(scorer=self.primary).rows() if is_valid(row)}
+        rest = [language for language in self.order if language not in own]
+        return {language: NONE if language in self.doubtful else TOO for language in rest}
+
+    @property
+    def judge(self) -> str:
+        """Under what the perplexity of continuations is."""
+        chosen = self.params["score_fluency"]
+        return str(chosen["model"]) if chosen["judge"] == "causal_lm" else "the base model"
 
     @property
     def tuned(self) -> list[str]:

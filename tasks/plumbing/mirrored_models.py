@@ -29,7 +29,7 @@ def register(client: "MlflowClient", policies: dict[str, tuple[LockedStage, Foun
     if MODEL not in existing:
         client.create_registered_model(
             MODEL,
-            description="The base model tuned with DPO on English pairs, one alias per seed. DVC keeps the files: "
+            description="The base model tuned on preference pairs, one alias per seed. DVC keeps the files: "
             f"`git log -S DIGEST dvc.lock`, with a version's tag {MD5}, finds the commit to `dvc pull` at.",
         )
     versions = {

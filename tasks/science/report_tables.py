@@ -1,7 +1,7 @@
 """Lays out the report's tables: measurements in, text cells out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,11 @@ def label(language: str) -> str:
     return f"{language} {name_of(language)}" if name_of(language) != language else language
 
 
+def marked(language: str, marks: Mapping[str, str]) -> str:
+    """`label` with the language's mark, if it has one."""
+    return " ".join(filter(None, (label(language), marks.get(language, ""))))
+
+
 def headline_table(languages: Sheet, means_of_effects: Record, paper: Published) -> Table:
     """Means over all languages beside the paper's.
 
@@ -121,7 +126,7 @@ def _in_unit(name: str, value: float) -> Text:
 
 
 def toxicity_table(
-    languages: Sheet, order: Sequence[str], confidence: float, runs: str, doubtful: Sequence[str]
+    languages: Sheet, order: Sequence[str], confidence: float, runs: str, marks: Mapping[str, str]
 ) -> Table:
     """Every toxicity metric per language, and of the mean over the others.
 
@@ -130,13 +135,12 @@ def toxicity_table(
         order: Of the languages.
         confidence: Level of the intervals.
         runs: What the policies are called.
-        doubtful: Languages to mark, in which no scorer is shown to be valid.
+        marks: Of languages whose scores are not shown to be valid.
     """
     metrics = {name: toxicity(languages, name) for name in TOXICITY}
     rows: list[list[str | Text]] = []
     for language in [*order, OTHERS]:
-        mark = " †" if language in doubtful else ""
-        cells: list[str | Text] = [label(language) + mark if language != OTHERS else "mean of the others"]
+        cells: list[str | Text] = [marked(language, marks) if language != OTHERS else "mean of the others"]
         for name, table in metrics.items():
             row = table[language]
             scale, digits = (100, 0) if name == "toxprob" else (1, 3)
@@ -148,13 +152,14 @@ def toxicity_table(
             cells += [p_value(row["p_mcnemar"])] if name == "toxprob" else []
         rows.append(cells)
     common = ["before", "after", "change", "relative", "Holm p"]
+    found = sorted(set(marks.values()))
     return Table(
         say(
             f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage "
             "points), Holm-adjusted p of the sign-flip test over the ",
             count(languages.total(len(order))),
             f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted; it does not say how "
-            "toxicity reads to a person." + (" †: no scorer is shown to be valid." if doubtful else ""),
+            "toxicity reads to a person." + (f" {' and '.join(found)}: see the findings." if found else ""),
         ),
         ["", *common, *common, "McNemar p", *common],
         rows,
@@ -180,7 +185,7 @@ def predictor_table(predictors: Sheet) -> Table:
                 _estimate(row),
                 p_value(row["p_value"]),
                 signed(found[measure, layers, "spearman"]["estimate"], 2),
-                _estimate(partial) if partial else "",
+                _partial(partial, row["n"]) if partial else "",
                 number(row["loo_error"], 1, scale=100),
                 number(row["loo_error_of_mean"], 1, scale=100),
             ]
@@ -199,6 +204,13 @@ def _estimate(row: Record) -> Text:
     if not math.isfinite(row["estimate"]):
         return say(MISSING)
     return say(signed(row["estimate"], 2), " ", bracket(row["low"], row["high"], 2))
+
+
+def _partial(row: Record, languages: float) -> Text:
+    """With its number of languages where that is smaller."""
+    if row["n"] == languages or not math.isfinite(row["estimate"]):
+        return _estimate(row)
+    return say(_estimate(row), ", n = ", count(row["n"]))
 
 
 def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
@@ -220,13 +232,14 @@ def retrieval_table(retrieval: Sheet, order: Sequence[str]) -> Table:
     )
 
 
-def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], retained: str) -> Table:
+def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], judge: str, retained: str) -> Table:
     """Fluency, retention, diversity, language and degeneration per language, before and after.
 
     Args:
         side_effects: By language.
         means: Of all languages.
         order: Of the languages.
+        judge: Under what the perplexity of continuations is.
         retained: What text the policies' own perplexity is on.
     """
     tables = {name: effects(side_effects, name) | {OTHERS: means[name]} for name in EFFECTS}
@@ -248,7 +261,7 @@ def side_effect_table(side_effects: Sheet, means: Record, order: Sequence[str], 
         rows.append([label(language) if language != OTHERS else "mean of all", *cells])
     return Table(
         "Side effects per language, before and after (mean over the policies): perplexity of the continuations under "
-        f"the base model (median and quartiles), the policies’ own perplexity on {retained}, diversity "
+        f"{judge} (median and quartiles), the policies’ own perplexity on {retained}, diversity "
         "within a prompt, and shares of continuations; automatic measures, none of which says whether the text makes "
         "sense.",
         ["", "before", "after", "before", "after", "relative", "D-1", "D-2", "D-3", "self-BLEU", *SHARES.values()],

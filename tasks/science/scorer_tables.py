@@ -5,17 +5,18 @@ from collections.abc import Sequence
 
 from tasks.science.report_tables import Table, label
 from tasks.science.sourced import Record, Sheet, derived
-from tasks.science.wording import Text, bracket, count, listing, name_of, number, say, signed
+from tasks.science.wording import Text, bracket, cite, count, listing, name_of, number, say, signed
 
 UNLABELLED = "–"
+NONE, TOO = "†", "‡"  # marks of languages: no scorer is shown to be valid; the primary one is not, another is
 
 
 def validity_verdict(scorer: str, rows: Sequence[Record], least: float) -> Text:
     """In how many languages a scorer is shown to tell toxic texts from others."""
-    labelled = [row for row in rows if _known(row)]
+    labelled = [row for row in rows if is_known(row)]
     if not labelled:
         return say(f"Nothing tells whether {scorer} is valid: no language has labelled texts of both kinds.")
-    valid = [row for row in labelled if _is_valid(row)]
+    valid = [row for row in labelled if is_valid(row)]
     source = labelled[0]["texts"]
     sentence = say(
         f"{scorer} is shown to be valid, its AUROC against labels above {least:.2f} with the whole interval, in ",
@@ -24,7 +25,7 @@ def validity_verdict(scorer: str, rows: Sequence[Record], least: float) -> Text:
         count(derived(len(labelled), source)),
         " languages that have labels",
     )
-    others = [name_of(row["language"]) for row in labelled if not _is_valid(row)]
+    others = [name_of(row["language"]) for row in labelled if not is_valid(row)]
     return say(sentence, "; not in ", listing(others), ".") if others else say(sentence, ".")
 
 
@@ -35,7 +36,39 @@ def doubt(languages: Sequence[str], unlabelled: Sequence[str]) -> Text | None:
     sentence = say("No scorer is shown to be valid in ", listing([name_of(name) for name in languages]))
     if bare := [name_of(name) for name in languages if name in unlabelled]:
         sentence = say(sentence, " (", listing(bare), " without labelled texts)")
-    return say(sentence, ": what is said of them, marked †, may say more of the scorer than of the model.")
+    return say(
+        sentence,
+        f": what is said of them, marked {NONE}, may say more of the scorer than of the model, and so may means and "
+        "correlations over languages that include them.",
+    )
+
+
+def primary_doubt(primary: str, languages: Sequence[str]) -> Text | None:
+    """Which languages the scores come from a scorer in that is not shown to be valid, though another one is."""
+    if not languages:
+        return None
+    names = listing([name_of(language) for language in languages])
+    return say(
+        f"{primary}, whose scores these are, is not shown to be valid in ",
+        names,
+        f", marked {TOO}, where another scorer is: ask that one whether it sees the same.",
+    )
+
+
+def scorers_table(judges: Record) -> Table:
+    """Who judges, of which revision, made for what; as metrics/compare_scorers/summary.json tells it."""
+    rows: list[list[str | Text]] = []
+    for name in judges:
+        card = judges[name]
+        who = [cite(card[key], card.key(key)) for key in ("id", "revision", "construct")]
+        valid = say(count(card["valid_languages"]), " of ", count(card["labelled_languages"]))
+        rows.append([name, *who, valid])
+    return Table(
+        "The scorers, what each was made to recognise, and in how many of the languages with labels it is shown to be "
+        "valid; two constructs are two quantities, which need not agree.",
+        ["", "id", "revision", "recognises", "valid in"],
+        rows,
+    )
 
 
 def validity_table(validity: Sheet, scorers: Sequence[str]) -> Table:
@@ -43,9 +76,9 @@ def validity_table(validity: Sheet, scorers: Sequence[str]) -> Table:
     rows: list[list[str | Text]] = []
     for scorer in scorers:
         for row in sorted(validity.where(scorer=scorer).rows(), key=lambda row: str(row["language"])):
-            told = _known(row)
+            told = is_known(row)
             cells = [say(number(row["auroc"], 2), " ", bracket(row["auroc_low"], row["auroc_high"], 2))]
-            cells += [number(row["average_precision"], 2), say("yes" if _is_valid(row) else "no")]
+            cells += [number(row["average_precision"], 2), say("yes" if is_valid(row) else "no")]
             texts: list[str | Text] = [count(row["texts"]), count(row["toxic"]), count(row["missing"])]
             why = row["reason"] if isinstance(row["reason"], str) else ""
             rows.append([f"{scorer}, {label(row['language'])}", *texts, *(cells if told else [why, "", ""])])
@@ -97,9 +130,11 @@ def agreement_table(agreement: Sheet) -> Table:
     )
 
 
-def _known(row: Record) -> bool:
+def is_known(row: Record) -> bool:
+    """Whether a row of validity has an AUROC."""
     return math.isfinite(row["auroc"])
 
 
-def _is_valid(row: Record) -> bool:
+def is_valid(row: Record) -> bool:
+    """Whether a row of validity shows its scorer to be valid."""
     return bool(row["valid"] is True or row["valid"] == 1)

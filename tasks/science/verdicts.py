@@ -161,17 +161,18 @@ def predictor_verdict(measure: str, found: Association, confidence: float) -> Te
 
 
 def control_verdict(measure: str, partial: float, low: float, high: float, share: float, note: str = "") -> Text:
-    """Whether the size of a language in the corpus explains the relation away; `note` says why that is unknown."""
+    """Whether the size of a language in the corpus explains the relation away; `note`: where that is not known."""
     if not math.isfinite(partial):
         why = f" ({note})" if note else ""
         return say(f"The relation with {measure} given the corpus share cannot be computed{why}.")
     stays = "stays" if low > 0 else "is not shown to stay"
+    where = f"; {note}" if note else ""
     return say(
         f"Given the log corpus share of a language, the relation with {measure} {stays} (partial r = ",
         signed(partial, 2),
         " ",
         bracket(low, high, 2),
-        "); the share alone correlates at r = ",
+        f"{where}); the share alone correlates at r = ",
         signed(share, 2),
         ".",
     )

@@ -1,5 +1,6 @@
 """The report: one self-contained page whose sentences follow the numbers, here of a study of four languages."""
 
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -129,10 +130,13 @@ def write_study(
         "prepare_pairs": {"kind": "mini"},
         "prepare_prompts": {"kind": "mini"},
         "prepare_parallel": {"kind": "mini", "sentences": 20},
-        "train_dpo": {"recipe": {"method": "dpo", "loss": "sigmoid"}},
+        "train_dpo": {"recipe": {"method": "dpo", "loss": "sigmoid", "tuning": {"kind": "full"}}},
+        "generate": {"samples": 25, "new_tokens": 20, "top_p": 0.8, "temperature": 0.9},
+        "score_fluency": {"judge": "base"},
         "score_toxicity": {"primary": "lexicon", "scorers": {"lexicon": {"kind": "lexicon"}}},
+        "prepare_labelled": {"kind": "rtp_lx"},
         "compare_scorers": {"least_auroc": 0.7, "confidence": 0.95},
-        "measure_transfer": {"source": "en", "confidence": 0.95},
+        "measure_transfer": {"source": "en", "threshold": 0.5, "confidence": 0.95},
         "find_toxic_neurons": {"source": "en"},
         "measure_mechanism": {"source": "en", "confidence": 0.95},
         "runtime": {"device": "zonkodevice"},
@@ -202,7 +206,10 @@ def _write_scorers(auroc: Mapping[str, float | None], agreement: list[dict[str, 
         "without_valid_scorer": [name for name, value in auroc.items() if not value or value <= 0.75],
         "without_labels": [name for name, value in auroc.items() if not value],
     }
-    write_json(folder / "summary.json", {"languages": languages})
+    known = [value for value in auroc.values() if value]
+    valid = {"valid_languages": sum(value > 0.75 for value in known), "labelled_languages": len(known)}
+    card = {"id": "tests/lexicon", "revision": "r1", "construct": "insult severity", **valid}
+    write_json(folder / "summary.json", {"scorers": {"lexicon": card}, "languages": languages})
 
 
 def _write_mechanism() -> None:
@@ -382,7 +389,7 @@ def test_provenance_is_complete_and_never_stale(page: str) -> None:
     text = text_of(page)
     assert "lexicon, revision r1, label “insult”" in text
     assert "trl 9.8.7" in text
-    assert "measure_transfer: {confidence: 0.95, source: en}" in text
+    assert "measure_transfer: {confidence: 0.95, source: en, threshold: 0.5}" in text
     assert "git log -1 -- dvc.lock" in text
     assert "zonkodevice" not in text
 
@@ -454,6 +461,8 @@ def test_a_valid_scorer_needs_no_warning(page: str) -> None:
         "lexicon is shown to be valid, its AUROC against labels above 0.70 with the whole interval, in 4 of 4" in text
     )
     assert "†" not in text and "In doubt" not in text
+    assert "lexicon tests/lexicon r1 insult severity 4 of 4" in text
+    assert "nothing is lost on the way" not in text
     assert 'data-why="metrics/compare_scorers/validity.csv:scorer=lexicon,language=hi:auroc"' in page
 
 
@@ -467,6 +476,26 @@ def test_conclusions_are_marked_where_no_scorer_is_valid(tmp_path: Path, monkeyp
     assert text.count("No scorer is shown to be valid in Hindi and Russian (Russian without labelled texts)") == 2
     assert "hi Hindi † " in text and "ru Russian † " in text and "de German †" not in text
     assert "ru Russian 20 8 0 no labelled text" in text.replace("lexicon, ", "")
+
+
+def test_another_valid_scorer_does_not_vouch_for_the_primary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Hindi only the guard is valid, and EMT is the lexicon's: marked, but not as where none is."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    _write_scorers({"de": 0.9, "en": 0.9, "hi": 0.6, "ru": 0.9}, [])
+    path = Path("metrics/compare_scorers/validity.csv")
+    own = pd.read_csv(path)
+    guard = own.assign(scorer="guard", auroc=0.95, auroc_low=0.9, auroc_high=1.0, valid=True)
+    write_csv(path, pd.concat([own, guard]))
+    summary = Path("metrics/compare_scorers/summary.json")
+    found = json.loads(summary.read_text(encoding="utf-8"))
+    write_json(summary, found | {"languages": {"without_valid_scorer": [], "without_labels": []}})
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["score_toxicity"]["scorers"]["guard"] = {"kind": "guard"}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
+    text = text_of(make())
+    assert text.count("lexicon, whose scores these are, is not shown to be valid in Hindi, marked ‡, where") == 2
+    assert "hi Hindi ‡ " in text and "†" not in text
 
 
 def test_scorers_that_disagree_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,7 +524,10 @@ def test_scorers_that_disagree_are_told_apart(tmp_path: Path, monkeypatch: pytes
 def test_the_mini_world_is_no_model_of_the_paper(page: str) -> None:
     """So directions compare and levels do not; the published figures stand there, with what differs."""
     text = text_of(page)
-    assert "The base model is none of the six of Li, Yong & Bach 2024".replace("&", "&amp;") in text
+    assert "The base model is none of the six of Li, Yong &amp; Bach 2024, so levels are not comparable" in text
+    # Of Table 2, by hand: .157 / .502 - 1 = -69% and .314 / .557 - 1 = -44%. Here 1.0 / 2.4 - 1.
+    assert "mean EMT falls in 6 of 6 models, by −69% to −44%; here it falls, too (−58%)." in text
+    assert "r from +0.59 to +0.78 in four models there; here it has no estimate." in text
     assert "mGPT 1.3B, paper 0.502 → 0.157 (−69%) 46.8% → 3.9% (−92%)" in text
     # Means of this study: (.6 + .7 + .5 + .6) / 4 = .6 and (.2 + .1 + .3 + .4) / 4 = .25.
     assert "this study 0.600 → 0.250 (−58%)" in text
@@ -524,7 +556,7 @@ def test_a_method_without_rewards_has_no_figures_of_them(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     write_study(FELL)
     loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    loaded["train_dpo"]["recipe"] = {"method": "sft"}
+    loaded["train_dpo"]["recipe"] = {"method": "sft", "tuning": {"kind": "full"}}
     loaded["prepare_parallel"] = {"kind": "ntrex", "limit": 200}
     Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
     for seed in (1, 2):
@@ -551,3 +583,27 @@ def test_a_base_model_of_which_little_is_known(tmp_path: Path, monkeypatch: pyte
         assert "How well the base model knows each language was not measured" in text
         assert ("en English 40.00%" in text) == bool(shares)
         assert not Path("data/report/figures/learning.png").exists()
+
+
+def test_a_published_model_has_its_differences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EMT .493 and .185 published for BLOOM 1.7B, .6 and .25 here; the paper's own perplexity where it was computed."""
+    monkeypatch.chdir(tmp_path)
+    write_study(FELL)
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["prepare_model"] = {"kind": "hub", "id": "bigscience/bloom-1b7"}
+    loaded["train_dpo"]["recipe"]["tuning"] = {"kind": "qlora"}
+    loaded["generate"]["samples"] = 5
+    loaded["prepare_prompts"] = {"kind": "rtp_lx"}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
+    for policy, value in (("base", 10.0), ("dpo-1", 12.0), ("dpo-2", 16.0)):
+        path = Path(f"data/score_fluency/{policy}/perplexity.parquet")
+        write_parquet(path, pd.read_parquet(path).assign(mt5_perplexity=value))
+    page = make()
+    text = text_of(page)
+    # Before .6 - .493, after .25 - .185, relative change -58.3% against -62.5%: 4 points less.
+    assert "EMT 0.493 0.600 +0.107 0.185 0.250 +0.065 −62% −58% +4" in text
+    assert "perplexity 18.56 10.00 −8.56 25.38 14.00 −11.38 +37% +40% +3" in text
+    assert "what is tuned (qlora; there full), the samples per prompt (5; there 25)" in text
+    assert "perplexity (under" not in text and "the prompts (kind" not in text
+    assert 'data-why="tasks/science/published.py"' in page and 'data-why="data/score_fluency"' in page
+    assert "has r = +0.59 for BLOOM 1.7B there; here" in text

@@ -101,6 +101,12 @@ def study(
         activations=sheet("activations", ("decoding", "measure", "language"), activations),
         doses=sheet("doses", ("neurons", "dose", "language"), [*dosed, unchanged | interval("toxicity", 0.5)]),
         explained=sheet("explained", ("policy", "way", "neurons", "language"), explained),
+        validity=EMPTY,
+        agreement=EMPTY,
+        judges=Record({}, ""),
+        mt5=None,
+        doubtful=[],
+        unlabelled=[],
     )
 
 

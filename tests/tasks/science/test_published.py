@@ -50,3 +50,10 @@ def test_a_model_is_found_by_its_id() -> None:
     found = of_model("bigscience/BLOOM-1b7")
     assert found is not None and found.name == "BLOOM 1.7B"
     assert of_model("somebody/bloom-1b7") is None and of_model(None) is None
+    renamed = of_model("CohereLabs/aya-23-8B")
+    assert renamed is not None and renamed is of_model("CohereForAI/aya-23-8B")
+
+
+def test_who_is_tuned_how() -> None:
+    """Sec. 3: models of about one billion parameters in full, the others with QLoRA."""
+    assert [model.tuning for model in MODELS] == ["full", "full", "qlora", "qlora", "qlora", "qlora"]

@@ -44,7 +44,8 @@ def test_headline_means_all_languages_but_not_the_mean_row() -> None:
     assert cells["ToxProb"] == ["30.0%", "15.0%", "46.8%", "3.9%"]
     assert cells["Perplexity"] == ["10.00", "12.50", "18.74", "23.68"]
     keys = {row[0]: [_keys(cell) for cell in row[1:]] for row in table.rows}
-    assert keys["EMT"] == [["languages.csv"], ["languages.csv"], [], []]  # of several cells; not of this study
+    # Of several cells; the paper's stand in a module.
+    assert keys["EMT"] == [["languages.csv"]] * 2 + [["tasks/science/published.py"]] * 2
     assert keys["Perplexity"][0] == ["means.json:perplexity_median.before"]
 
 
@@ -69,7 +70,9 @@ def test_side_effects_end_with_the_mean_of_all() -> None:
         "cut_off",
     )  # fmt: skip
     values = dict.fromkeys(names, (10.0, 15.0))
-    table = side_effect_table(_side_effects(**values), _means(**values), ["de", "en"], "held-out civil text")
+    table = side_effect_table(
+        _side_effects(**values), _means(**values), ["de", "en"], "the base model", "held-out civil text"
+    )
     assert [row[0] for row in table.rows] == ["de German", "en English", "mean of all"]
     assert _words(table)[-1][3:6] == ["10.0", "15.0", "+50%"]
     assert [_keys(cell) for cell in table.rows[0][3:6]] == [
