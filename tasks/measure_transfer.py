@@ -57,13 +57,13 @@ def run(measure_transfer: MeasureTransfer, policies: dict[str, Path]) -> str:
     prompts = read_table(PROMPTS, ["language", "prompt_id", "culture_specific"], key=["language", "prompt_id"])
     toxicity = pd.concat([_toxicity(policy, measure_transfer) for policy in policies], ignore_index=True)
     toxicity = toxicity.merge(prompts, on=["language", "prompt_id"], how="left", validate="many_to_one")
-    rng = np.random.default_rng(measure_transfer.seed)
-    aligned = toxicity[~toxicity["culture_specific"]]
-    if aligned.empty:
+    if toxicity["culture_specific"].all():
         raise ArtefactError(
             f"{PROMPTS}: every prompt is culture-specific; a language's change is measured on the others, so "
             "prepare_prompts must take some"
         )
+    rng = np.random.default_rng(measure_transfer.seed)
+    aligned = toxicity[~toxicity["culture_specific"]]
     languages = _effects(aligned, tuned, measure_transfer, rng)
     specific = toxicity[toxicity["culture_specific"]]
     if len(specific):

@@ -148,10 +148,10 @@ def _read(policies: dict[str, Path]) -> Study:
             ["samples", "spearman"],
             may_be_empty=True,  # of one scorer
         ),
-        judges=_object(SCORERS / "summary.json")["scorers"],
-        mt5=_mt5(fluency),
         doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
         unlabelled=doubts["without_labels"],
+        judges=_object(SCORERS / "summary.json")["scorers"],
+        mt5=_mt5(fluency),
     )
 
 

@@ -44,11 +44,11 @@ class Study:
         explained: metrics/measure_mechanism/explained.csv.
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
+        doubtful: Languages in which no scorer is shown to be valid.
+        unlabelled: Languages without labelled texts of both kinds.
         judges: Every scorer by name, from metrics/compare_scorers/summary.json.
         mt5: Mean over languages of the median of the paper's own perplexity, before and after; None where it was not
             computed.
-        doubtful: Languages in which no scorer is shown to be valid.
-        unlabelled: Languages without labelled texts of both kinds.
     """
 
     params: Mapping[str, Any]
@@ -78,10 +78,10 @@ class Study:
     explained: Sheet
     validity: Sheet
     agreement: Sheet
-    judges: Record
-    mt5: tuple[float, float] | None
     doubtful: list[str]
     unlabelled: list[str]
+    judges: Record
+    mt5: tuple[float, float] | None
 
     @property
     def source(self) -> str:
