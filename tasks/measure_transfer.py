@@ -24,8 +24,9 @@ FOLDER = Path("metrics/measure_transfer")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 LEARNING = Path("data/prepare_model/learning.csv")
 RETRIEVAL = Path("metrics/measure_retrieval/languages.csv")
+PAIRS = Path("data/prepare_pairs/pairs.parquet")
 BASE = "base"
-OTHERS = "others"  # the row of the unweighted mean over every language but the source
+OTHERS = "others"  # the row of the unweighted mean over every language but those of the pairs
 SHARE = "log_corpus_share"  # the rival predictor: how much of a language the model has read
 UNKNOWN = "no corpus share is known"
 TOXICITY = ("emt", "toxprob", "avgtox")
@@ -38,7 +39,7 @@ PREDICTOR_COLUMNS = [
 class MeasureTransfer(BaseModel, frozen=True, extra="forbid"):
     """Thresholds and resampling."""
 
-    source: str = Field(description="language of the pairs, left out of the mean over the others and of predictors")
+    source: str = Field(description="language that the others are compared with: of the pairs, or the first of them")
     threshold: float = Field(gt=0, lt=1, description="score from which a continuation counts as toxic; paper .5")
     resamples: int = Field(gt=0, description="bootstrap resamples, over prompts within seeds")
     permutations: int = Field(ge=999, description="of each permutation test; Holm over 17 languages needs thousands")
@@ -54,29 +55,32 @@ def run(measure_transfer: MeasureTransfer, policies: dict[str, Path]) -> str:
         raise ValueError(
             f"params.yaml: policies needs {BASE!r} and at least one tuned policy; it has {', '.join(policies)}"
         )
+    trained = sorted({measure_transfer.source, *read_table(PAIRS, ["language"])["language"]})
     prompts = read_table(PROMPTS, ["language", "prompt_id", "culture_specific"], key=["language", "prompt_id"])
     toxicity = pd.concat([_toxicity(policy, measure_transfer) for policy in policies], ignore_index=True)
     toxicity = toxicity.merge(prompts, on=["language", "prompt_id"], how="left", validate="many_to_one")
-    if toxicity["culture_specific"].all():
+    rng = np.random.default_rng(measure_transfer.seed)
+    aligned = toxicity[~toxicity["culture_specific"]]
+    if aligned.empty:
         raise ArtefactError(
             f"{PROMPTS}: every prompt is culture-specific; a language's change is measured on the others, so "
             "prepare_prompts must take some"
         )
-    rng = np.random.default_rng(measure_transfer.seed)
-    aligned = toxicity[~toxicity["culture_specific"]]
-    languages = _effects(aligned, tuned, measure_transfer, rng)
+    languages = _effects(aligned, tuned, trained, measure_transfer, rng)
     specific = toxicity[toxicity["culture_specific"]]
     if len(specific):
-        languages = pd.concat([languages, _pooled_effects(specific, tuned, measure_transfer, rng)], ignore_index=True)
+        languages = pd.concat(
+            [languages, _pooled_effects(specific, tuned, trained, measure_transfer, rng)], ignore_index=True
+        )
     effects = pd.concat([_side_effects(policy) for policy in policies], ignore_index=True)
     side_effects = _before_after(effects, tuned)
-    predictors, points = _predictors(languages, measure_transfer)
+    predictors, points = _predictors(languages, trained, measure_transfer)
     write_csv(FOLDER / "languages.csv", languages)
     write_csv(FOLDER / "side_effects.csv", side_effects)
     write_csv(FOLDER / "predictors.csv", predictors)
     write_csv(FOLDER / "points.csv", points)
-    write_csv(FOLDER / "overview.csv", _overview(languages, side_effects, points, measure_transfer.source))
-    summary = _summary(languages, side_effects, predictors)
+    write_csv(FOLDER / "overview.csv", _overview(languages, side_effects, points, trained))
+    summary = _summary(languages, side_effects, predictors) | {"trained_on": trained}
     write_json(FOLDER / "summary.json", summary)
     write_json(FOLDER / "headline.json", _headline(summary, measure_transfer.source))
     source, others = (_row(languages, "emt", name) for name in (measure_transfer.source, OTHERS))
@@ -109,7 +113,9 @@ def _arrays(frame: pd.DataFrame, metric: str, tuned: list[str]) -> tuple[Any, An
     return table[BASE].to_numpy(float), table[tuned].to_numpy(float).T, [str(name) for name in table.index]
 
 
-def _effects(frame: pd.DataFrame, tuned: list[str], params: MeasureTransfer, rng: np.random.Generator) -> pd.DataFrame:
+def _effects(
+    frame: pd.DataFrame, tuned: list[str], trained: list[str], params: MeasureTransfer, rng: np.random.Generator
+) -> pd.DataFrame:
     rows = []
     for metric in TOXICITY:
         p_values: dict[str, float] = {}
@@ -126,16 +132,16 @@ def _effects(frame: pd.DataFrame, tuned: list[str], params: MeasureTransfer, rng
             group_rows.append(row)
         adjusted = holm(p_values)
         rows += [{**row, "p_holm": adjusted[row["language"]]} for row in group_rows]
-    return pd.concat([pd.DataFrame(rows), _mean_effects(frame, tuned, params, rng)], ignore_index=True).assign(
+    return pd.concat([pd.DataFrame(rows), _mean_effects(frame, tuned, trained, params, rng)], ignore_index=True).assign(
         subset="aligned"
     )
 
 
 def _mean_effects(
-    frame: pd.DataFrame, tuned: list[str], params: MeasureTransfer, rng: np.random.Generator
+    frame: pd.DataFrame, tuned: list[str], trained: list[str], params: MeasureTransfer, rng: np.random.Generator
 ) -> pd.DataFrame:
     rows = []
-    others = frame[frame["language"] != params.source]
+    others = frame[~frame["language"].isin(trained)]
     for metric in TOXICITY:
         before, after, ids = {}, {}, {}
         for language, group in others.groupby("language"):
@@ -146,10 +152,10 @@ def _mean_effects(
 
 
 def _pooled_effects(
-    frame: pd.DataFrame, tuned: list[str], params: MeasureTransfer, rng: np.random.Generator
+    frame: pd.DataFrame, tuned: list[str], trained: list[str], params: MeasureTransfer, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Mean over the prompts that only one language has; they are too few per language to be told apart."""
-    others = frame[frame["language"] != params.source]
+    others = frame[~frame["language"].isin(trained)]
     own = others.assign(prompt_id=others["language"] + " " + others["prompt_id"])
     rows = []
     for metric in TOXICITY:
@@ -202,13 +208,15 @@ def _before_after(effects: pd.DataFrame, tuned: list[str]) -> pd.DataFrame:
     return frame.join(table[tuned].add_prefix("after_")).reset_index()
 
 
-def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every retrieval measure against the relative EMT reduction, over languages but the source.
+def _predictors(
+    languages: pd.DataFrame, trained: list[str], params: MeasureTransfer
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every retrieval measure against the relative EMT reduction, over languages but those of the pairs.
 
     A language without any toxicity before has no relative reduction and is left out; `n` tells. What holds the corpus
     share fixed, or correlates it, has only the languages whose share is known.
     """
-    emt = languages[(languages["metric"] == "emt") & ~languages["language"].isin([OTHERS, params.source])]
+    emt = languages[(languages["metric"] == "emt") & ~languages["language"].isin([OTHERS, *trained])]
     reduction = (-emt.set_index("language")["relative_change"]).dropna().rename("emt_reduction")
     retrieval = read_table(RETRIEVAL, ["language", "measure", "layer_mean", "best"], key=["language", "measure"])
     learning = read_table(LEARNING, ["language", "corpus_share"], ["language"], may_be_empty=True).set_index("language")
@@ -234,8 +242,10 @@ def _predictors(languages: pd.DataFrame, params: MeasureTransfer) -> tuple[pd.Da
     return pd.DataFrame(rows, columns=PREDICTOR_COLUMNS), points
 
 
-def _overview(languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.DataFrame, source: str) -> pd.DataFrame:
-    """One row per language but the source, which retrieves nothing: what people plot against each other."""
+def _overview(
+    languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.DataFrame, trained: list[str]
+) -> pd.DataFrame:
+    """One row per language but those of the pairs: what people plot against each other."""
     aligned = languages[languages["subset"] == "aligned"]
     toxicity = aligned.pivot(
         index="language", columns="metric", values=["before", "after", "change", "relative_change"]
@@ -246,7 +256,7 @@ def _overview(languages: pd.DataFrame, side_effects: pd.DataFrame, points: pd.Da
     effects = side_effects.pivot(index="language", columns="effect", values="relative_change").add_suffix(
         "_relative_change"
     )
-    joined = toxicity.drop(index=[OTHERS, source]).join(measures).join(effects)
+    joined = toxicity.drop(index=[OTHERS, *trained], errors="ignore").join(measures).join(effects)
     joined.insert(0, "emt_reduction", -joined["emt_relative_change"])
     return joined.reset_index()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, assert_never
 
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from transformers import AutoTokenizer
 
 from tasks.engines import mini_world_source, pair_sources, rtp_lx
@@ -18,12 +18,23 @@ from tasks.plumbing.progress import progress
 from tasks.science.cleaning import CHANGES, Tally, clean_text, draw
 from tasks.science.lexicon import INSULT
 from tasks.science.mini_world import REGISTERS, Register, Storyteller, World
+from tasks.science.mixture import by_largest_remainder, mix
 from tasks.science.pidgin import Grammar, Sentence, join, render_sentence
 
 MODEL = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")
 DROPS = Path("data/prepare_pairs/drops.json")
 CLEANING = Path("data/prepare_pairs/cleaning.json")
+Told = tuple[str, Texts]  # language and pair
+
+
+def _whole(shares: dict[str, float]) -> dict[str, float]:
+    if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-9:
+        raise ValueError(f"shares of languages lie above 0 and sum to 1, not to {sum(shares.values()):g}")
+    return shares
+
+
+Mixture = str | Annotated[dict[str, float], AfterValidator(_whole)]
 
 
 class Pairs(BaseModel, frozen=True, extra="forbid"):
@@ -40,7 +51,7 @@ class MiniPairs(Pairs, frozen=True, extra="forbid"):
     """Pairs of the mini world: for the opening of a document, a civil and an insulting way to go on."""
 
     kind: Literal["mini"] = Field(description="mini: two continuations of a held-out opening")
-    language: str = Field(description="of the pairs; the paper tunes on en alone")
+    language: Mixture = Field(description="of the pairs, or share by language; the paper tunes on en alone")
     pairs: int = Field(gt=1, description="pairs to draw, before any drop")
     sentences: int = Field(gt=0, description="sentences per prompt")
 
@@ -63,17 +74,19 @@ class Columns(BaseModel, frozen=True, extra="forbid"):
     prompt: str = Field(description="what is continued")
     chosen: str = Field(description="the completion to prefer, without the prompt")
     rejected: str = Field(description="the completion to avoid, without the prompt")
+    language: str | None = Field(default=None, description="code of the row's language; needed for a mixture")
 
-    def names(self) -> tuple[str, str, str]:
-        """Prompt, chosen, rejected."""
-        return self.prompt, self.chosen, self.rejected
+    def names(self) -> tuple[str, ...]:
+        """Prompt, chosen, rejected, and language where there is one."""
+        own = () if self.language is None else (self.language,)
+        return (self.prompt, self.chosen, self.rejected, *own)
 
 
 class TablePairs(PublishedPairs, frozen=True, extra="forbid"):
     """Pairs of one's own."""
 
     kind: Literal["table"] = Field(description="table: one JSON Lines, CSV or parquet file")
-    language: str = Field(description="of the pairs, for the record")
+    language: Mixture = Field(description="of the pairs, or share by language")
     columns: Columns = Field(description="of the table")
 
 
@@ -86,7 +99,7 @@ class HfPairs(PublishedPairs, frozen=True, extra="forbid"):
         pattern="^[0-9a-f]{40}$", description="commit of the snapshot, 40 hexadecimal digits; a branch would move"
     )
     split: str = Field(description="of the dataset")
-    language: str = Field(description="of the pairs, for the record")
+    language: Mixture = Field(description="of the pairs, or share by language")
     columns: Columns = Field(description="of the dataset")
 
 
@@ -95,7 +108,7 @@ class RtpLxPairs(PublishedPairs, frozen=True, extra="forbid"):
 
     kind: Literal["rtp_lx"] = Field(description="rtp_lx: the archive as published")
     password: str = Field(default=rtp_lx.PASSWORD, description="of the archive, as its README gives it")
-    language: str = Field(description="of the pairs")
+    language: Mixture = Field(description="of the pairs, or share by language")
     contamination: Literal["accepted"] = Field(
         description="accepted: I know that this trains on a benchmark whose authors ask not to, and that prompts of "
         "RTP-LX then no longer measure anything but memory"
@@ -114,7 +127,8 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
     tokenizer = AutoTokenizer.from_pretrained(require(MODEL), local_files_only=True)
     drops: Counter[str] = Counter(read=len(drawn))
     rows: dict[Texts, tuple[int, int, int]] = {}
-    for texts in drawn:
+    spoken = {texts: language for language, texts in reversed(drawn)}  # of a text in two languages, the first
+    for _, texts in drawn:
         if not all(text.strip() for text in texts):
             drops["empty"] += 1
             continue
@@ -127,10 +141,10 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
             rows[texts] = tokens
     if not rows:
         raise ValueError(f"prepare_pairs: all {len(drawn)} pairs were dropped: {dict(drops)}; raise the token limits")
-    rows = _limited(rows, prepare_pairs, drops)
+    rows = _limited(rows, spoken, prepare_pairs, drops)
     frame = pd.DataFrame(
-        [(*texts, *tokens) for texts, tokens in rows.items()],
-        columns=["prompt", "chosen", "rejected", "prompt_tokens", "chosen_tokens", "rejected_tokens"],
+        [(spoken[texts], *texts, *tokens) for texts, tokens in rows.items()],
+        columns=["language", "prompt", "chosen", "rejected", "prompt_tokens", "chosen_tokens", "rejected_tokens"],
     )
     prompts = sorted(frame["prompt"].unique())
     if len(prompts) < 2:
@@ -154,48 +168,106 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
     return f"{PAIRS}: {sizes['train']} pairs to train on, {sizes['validation']} to validate, {dropped} dropped{note}"
 
 
-def _make(params: PreparePairs, world: World) -> tuple[list[Texts], dict[str, Any] | None]:
-    """Pairs before any drop, and what reading and cleaning found in published ones."""
+def _make(params: PreparePairs, world: World) -> tuple[list[Told], dict[str, Any] | None]:
+    """Language and texts of each pair before any drop, and what reading and cleaning found in published ones."""
     notes: dict[str, Any] = {}
+    read: list[Told] = []
     match params:
         case MiniPairs():
-            lexicon, grammars = mini_world_source.load(params.path)
-            writer = _Writer(Storyteller(world, lexicon), grammars, params)
-            rng = random.Random(f"pairs {params.seed}")
-            return [writer.pair(rng) for _ in progress(range(params.pairs), "pairs")], None
+            return _tell(params, world), None
         case LeePairs():
-            language, read = "en", pair_sources.read_lee(params.path)
+            read = [("en", texts) for texts in pair_sources.read_lee(params.path)]
         case TablePairs():
-            language, read = params.language, pair_sources.read_pairs(params.path, params.columns.names())
+            read = _spoken(pair_sources.read_pairs(params.path, params.columns.names()), params, notes)
         case HfPairs():
-            language = params.language
-            read = pair_sources.read_snapshot(
+            rows = pair_sources.read_snapshot(
                 params.path, params.repository, params.revision, params.split, params.columns.names()
             )
+            read = _spoken(rows, params, notes)
             notes |= {"repository": params.repository, "revision": params.revision}
         case RtpLxPairs():
-            language = params.language
-            read, spaced = pair_sources.read_rtp_lx(params.path, language, params.password)
+            spaced = 0
+            for language in _shares(params):
+                found, added = pair_sources.read_rtp_lx(params.path, language, params.password)
+                read += [(language, texts) for texts in found]
+                spaced += added
             notes |= {"contamination": params.contamination, "space_added": spaced}
         case _:
             assert_never(params)
     tally = Tally()
     repeats: Counter[str] = Counter(chosen=0, rejected=0)
     pairs = []
-    for texts in read:
+    for language, texts in read:
         prompt, chosen, rejected = (clean_text(text, tally, strip=False) for text in texts)
         pair, repeated = pair_sources.strip_prompt((prompt, chosen, rejected))
         repeats.update(repeated)
-        pairs.append(pair)
-    notes |= {"language": language, "read": len(read), "repeated_the_prompt": dict(repeats)}
+        pairs.append((language, pair))
+    shares = _shares(params)
+    notes |= {"language": shares if len(shares) > 1 else next(iter(shares)), "read": len(read)}
+    notes |= {"repeated_the_prompt": dict(repeats)}
     changed = {name: tally.changed[name] for name in CHANGES}
     return pairs, notes | {"texts_changed": changed, "texts_noticed": dict(tally.noticed)}
 
 
+def _tell(params: MiniPairs, world: World) -> list[Told]:
+    """Pairs of the mini world, each language from a generator of its own where there are several."""
+    lexicon, grammars = mini_world_source.load(params.path)
+    shares = _shares(params)
+    lexicon.require(list(shares))
+    bar = iter(progress(range(params.pairs), "pairs"))
+    pairs = []
+    for language, count in by_largest_remainder(params.pairs, shares).items():
+        writer = _Writer(Storyteller(world, lexicon), grammars, language, params.sentences)
+        rng = random.Random(f"pairs {params.seed}" if len(shares) == 1 else f"pairs {language} {params.seed}")
+        pairs += [(language, writer.pair(rng)) for _ in zip(range(count), bar, strict=False)]
+    next(bar, None)  # which ends it
+    return pairs
+
+
+def _shares(params: PreparePairs) -> dict[str, float]:
+    """Share of the pairs by language."""
+    language = "en" if isinstance(params, LeePairs) else params.language
+    return {language: 1.0} if isinstance(language, str) else language
+
+
+def _spoken(rows: Sequence[tuple[str, ...]], params: TablePairs | HfPairs, notes: dict[str, Any]) -> list[Told]:
+    """Each row with its language, of the languages that are asked for; the others are counted."""
+    shares = _shares(params)
+    if params.columns.language is None:
+        if len(shares) > 1:
+            raise ValueError(f"{params.path}: a mixture of languages needs prepare_pairs.columns.language to tell them")
+        (language,) = shares
+        return [(language, (prompt, chosen, rejected)) for prompt, chosen, rejected in rows]
+    read = [(language, (prompt, chosen, rejected)) for prompt, chosen, rejected, language in rows]
+    held = {language for language, _ in read}
+    if missing := sorted(set(shares) - held):
+        raise ValueError(
+            f"{params.path}: no pair is in {missing[0]!r}; column {params.columns.language!r} has "
+            f"{', '.join(sorted(held))}"
+        )
+    notes["in_other_languages"] = sum(language not in shares for language, _ in read)
+    return [(language, texts) for language, texts in read if language in shares]
+
+
 def _limited(
-    rows: dict[Texts, tuple[int, int, int]], params: PreparePairs, drops: Counter[str]
+    rows: dict[Texts, tuple[int, int, int]],
+    spoken: Mapping[Texts, str],
+    params: PreparePairs,
+    drops: Counter[str],
 ) -> dict[Texts, tuple[int, int, int]]:
-    if isinstance(params, MiniPairs) or params.limit is None:
+    """At most `limit` pairs, and of a mixture as many of each language as the shares say, sampled."""
+    if isinstance(params, MiniPairs):
+        return rows
+    shares = _shares(params)
+    if len(shares) > 1:
+        own = {language: [texts for texts in rows if spoken[texts] == language] for language in shares}
+        try:
+            kept = set(mix(own, shares, params.limit, f"pairs {params.seed}"))
+        except ValueError as error:
+            raise ValueError(f"prepare_pairs.language: of the pairs {error}; dropped were {dict(drops)}") from error
+        drops["over_limit"] += len(rows) - len(kept)
+        return {texts: tokens for texts, tokens in rows.items() if texts in kept}
+    if params.limit is None:
         return rows
     pairs = list(rows)
     try:
@@ -228,31 +300,32 @@ def drop_reason(
 class _Writer:
     """Writes pairs about one person: an opening without an insult, and two ways to go on."""
 
-    def __init__(self, teller: Storyteller, grammars: Mapping[str, Grammar], params: MiniPairs) -> None:
+    def __init__(self, teller: Storyteller, grammars: Mapping[str, Grammar], language: str, sentences: int) -> None:
         self._teller = teller
         self._grammars = grammars
-        self._params = params
+        self._language = language
+        self._sentences = sentences
 
     def pair(self, rng: random.Random) -> tuple[str, str, str]:
         """Prompt, a civil continuation without an insult, a hostile one with at least one."""
         opening = self._opening(rng)
         subject = opening[0].subject
-        gap = " " if self._grammars[self._params.language].spaces else ""
+        gap = " " if self._grammars[self._language].spaces else ""
         chosen = self._ending("civil", subject, False, rng)
         rejected = self._ending("hostile", subject, True, rng)
         return self._text(opening), gap + self._text(chosen), gap + self._text(rejected)
 
     def _opening(self, rng: random.Random) -> tuple[Sentence, ...]:
         while True:
-            document = self._teller.document(self._params.language, "pairs", rng, register=rng.choice(REGISTERS))
-            opening = document.sentences[: self._params.sentences]
+            document = self._teller.document(self._language, "pairs", rng, register=rng.choice(REGISTERS))
+            opening = document.sentences[: self._sentences]
             if not self._insulting(opening):
                 return opening
 
     def _ending(self, register: Register, subject: str, insulting: bool, rng: random.Random) -> tuple[Sentence, ...]:
         while True:
-            document = self._teller.document(self._params.language, "pairs", rng, register=register, subject=subject)
-            ending = document.sentences[self._params.sentences :]
+            document = self._teller.document(self._language, "pairs", rng, register=register, subject=subject)
+            ending = document.sentences[self._sentences :]
             if ending and self._insulting(ending) == insulting:
                 return ending
 
@@ -261,7 +334,7 @@ class _Writer:
         return any(categories[word] == INSULT for sentence in sentences for word in sentence.words)
 
     def _text(self, sentences: Sequence[Sentence]) -> str:
-        language = self._params.language
+        language = self._language
         grammar = self._grammars[language]
         told = [(language, render_sentence(s, language, self._teller.lexicon, grammar)) for s in sentences]
         return join(told, self._grammars)

@@ -104,6 +104,7 @@ def _read(policies: dict[str, Path]) -> Study:
         for policy in policies
     }
     texts = {policy: Path("data/generate") / policy / "continuations.parquet" for policy in (BASE, tuned[0])}
+    transfer = _object(TRANSFER / "summary.json")
     doubts = read_json(SCORERS / "summary.json")["languages"]
     learning = ["corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
     return Study(
@@ -112,7 +113,7 @@ def _read(policies: dict[str, Path]) -> Study:
         policies={policy: str(path) for policy, path in policies.items()},
         languages=_sheet(TRANSFER / "languages.csv", ["language", "metric", "subset"], ["p_holm", "after_by_seed"]),
         side_effects=_sheet(TRANSFER / "side_effects.csv", ["effect", "language"], ["before", "after"]),
-        means=_object(TRANSFER / "summary.json")["side_effects"],
+        means=transfer["side_effects"],
         predictors=_sheet(TRANSFER / "predictors.csv", ["measure", "layers", "method"], ["n", "estimate"]),
         points=_sheet(TRANSFER / "points.csv", ["language", "measure", "layers"], ["value", "emt_reduction"]),
         layers=_sheet(RETRIEVAL / "layers.csv", ["language", "layer", "measure"], ["value", "low", "high"]),
@@ -148,10 +149,11 @@ def _read(policies: dict[str, Path]) -> Study:
             ["samples", "spearman"],
             may_be_empty=True,  # of one scorer
         ),
-        doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
-        unlabelled=doubts["without_labels"],
+        trained_on=list(transfer["trained_on"]),
         judges=_object(SCORERS / "summary.json")["scorers"],
         mt5=_mt5(fluency),
+        doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
+        unlabelled=doubts["without_labels"],
     )
 
 

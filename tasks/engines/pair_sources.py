@@ -26,15 +26,16 @@ def read_lee(folder: Path) -> list[Texts]:
     paths = sorted({*folder.glob("split_*.jsonl"), *folder.glob("split_*.jsonl.gz")})
     if not paths:
         raise ValueError(f"{folder}: has no split_*.jsonl; docs/data.md says how to get toxicity_pairwise")
-    return [pair for path in paths for pair in read_pairs(path, _LEE)]
+    read = [texts for path in paths for texts in read_pairs(path, _LEE)]
+    return [(prompt, chosen, rejected) for prompt, chosen, rejected in read]
 
 
-def read_pairs(path: Path, columns: Sequence[str]) -> list[Texts]:
-    """The pairs of one table.
+def read_pairs(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """The pairs of one table, as many texts each as there are columns.
 
     Args:
         path: .jsonl, .json, .csv or .parquet.
-        columns: Names of the columns of prompt, chosen and rejected.
+        columns: Names of the columns of prompt, chosen and rejected, and of the language if there is one.
 
     Raises:
         ValueError: The file, a column or a row is missing or cannot be read.
@@ -42,7 +43,9 @@ def read_pairs(path: Path, columns: Sequence[str]) -> list[Texts]:
     return _texts(read_table(path, columns), columns, str(path))
 
 
-def read_snapshot(folder: Path, repository: str, revision: str, split: str, columns: Sequence[str]) -> list[Texts]:
+def read_snapshot(
+    folder: Path, repository: str, revision: str, split: str, columns: Sequence[str]
+) -> list[tuple[str, ...]]:
     """The pairs of a dataset of the Hugging Face hub, from a folder that `hf download` made; nothing is downloaded.
 
     Args:
@@ -50,7 +53,7 @@ def read_snapshot(folder: Path, repository: str, revision: str, split: str, colu
         repository: The dataset's id; used in messages.
         revision: Commit that the folder must be of, 40 hexadecimal digits.
         split: Of the dataset.
-        columns: Names of the columns of prompt, chosen and rejected.
+        columns: Names of the columns of prompt, chosen and rejected, and of the language if there is one.
 
     Raises:
         ValueError: The folder is missing or of another commit, or has no such split or columns.
@@ -108,14 +111,10 @@ def strip_prompt(pair: Texts) -> tuple[Texts, list[str]]:
     return (prompt, chosen, rejected), repeats
 
 
-def _texts(rows: Sequence[Row], columns: Sequence[str], name: str) -> list[Texts]:
+def _texts(rows: Sequence[Row], columns: Sequence[str], name: str) -> list[tuple[str, ...]]:
     if not rows:
         raise ValueError(f"{name}: has no rows")
-    pairs = []
-    for number, row in enumerate(rows, start=1):
-        prompt, chosen, rejected = (text_of(row, column, name, number) for column in columns)
-        pairs.append((prompt, chosen, rejected))
-    return pairs
+    return [tuple(text_of(row, column, name, number) for column in columns) for number, row in enumerate(rows, start=1)]
 
 
 def _revisions(folder: Path) -> set[str]:

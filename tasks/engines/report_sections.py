@@ -93,7 +93,7 @@ def predictors(study: Study, gallery: Gallery) -> Section:
     ):
         found = study.association(measure, "best")
         caption = say(
-            f"Each language but {name_of(study.source)}, with the least-squares line (r = ",
+            f"Each language but {study.pairs_in}, with the least-squares line (r = ",
             signed(found.estimate, 2),
             " ",
             bracket(found.low, found.high, 2),
@@ -169,8 +169,7 @@ def training(study: Study, gallery: Gallery) -> Section:
         ("accuracy", {"": "reward_accuracy"}, "share of pairs", "Share of pairs whose chosen text has more reward"),
     ):
         caption = (
-            f"{what} on the {name_of(study.source)} validation pairs, the kept step ringed; nothing about other "
-            "languages."
+            f"{what} on the {study.pairs_in} validation pairs, the kept step ringed; nothing about other languages."
         )
         columns = {group: f"validation_{column}" for group, column in columns.items()}
         if all(frame[column].isna().all() for frame in curves.values() for column in columns.values()):
@@ -236,7 +235,7 @@ def _tuning(study: Study) -> str:
     """How the model became another, up to the question whether that made it less toxic."""
     source, size = name_of(study.source), study.with_replicates
     if not study.from_elsewhere:
-        pairs = f"{source} preference pairs alone"
+        pairs = f"{study.pairs_in} preference pairs alone"
         return f"A language model was tuned with {study.method} on {pairs}, {size}. Did that make it less toxic in "
     names = str(listing(study.from_elsewhere))
     judged = f"A language model is judged before and after tuning, {size}; this study did not train {names}"

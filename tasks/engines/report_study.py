@@ -8,6 +8,7 @@ from tasks.science.report_rows import OTHERS, column, correlations, toxicity
 from tasks.science.scorer_tables import NONE, TOO, is_valid
 from tasks.science.sourced import Record, Sheet
 from tasks.science.verdicts import Association, Change
+from tasks.science.wording import listing, name_of
 
 METHODS = {"dpo": "DPO", "kto": "KTO", "orpo": "ORPO", "cpo": "CPO", "simpo": "SimPO", "sft": "supervised tuning"}
 
@@ -44,11 +45,12 @@ class Study:
         explained: metrics/measure_mechanism/explained.csv.
         validity: metrics/compare_scorers/validity.csv.
         agreement: metrics/compare_scorers/agreement.csv.
-        doubtful: Languages in which no scorer is shown to be valid.
-        unlabelled: Languages without labelled texts of both kinds.
+        trained_on: Languages of the pairs, and the source.
         judges: Every scorer by name, from metrics/compare_scorers/summary.json.
         mt5: Mean over languages of the median of the paper's own perplexity, before and after; None where it was not
             computed.
+        doubtful: Languages in which no scorer is shown to be valid.
+        unlabelled: Languages without labelled texts of both kinds.
     """
 
     params: Mapping[str, Any]
@@ -78,15 +80,21 @@ class Study:
     explained: Sheet
     validity: Sheet
     agreement: Sheet
-    doubtful: list[str]
-    unlabelled: list[str]
+    trained_on: list[str]
     judges: Record
     mt5: tuple[float, float] | None
+    doubtful: list[str]
+    unlabelled: list[str]
 
     @property
     def source(self) -> str:
         """Language of the pairs."""
         return str(self.params["measure_transfer"]["source"])
+
+    @property
+    def pairs_in(self) -> str:
+        """Languages of the pairs, in words."""
+        return str(listing([name_of(language) for language in self.trained_on]))
 
     @property
     def confidence(self) -> float:
@@ -161,8 +169,8 @@ class Study:
 
     @property
     def others(self) -> list[str]:
-        """`order` without the source."""
-        return [language for language in self.order if language != self.source]
+        """`order` without the languages of the pairs."""
+        return [language for language in self.order if language not in self.trained_on]
 
     def change(self, language: str, subset: str = "aligned") -> Change:
         """What tuning did to EMT in a language, or to the mean of the others."""

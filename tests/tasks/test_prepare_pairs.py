@@ -197,3 +197,65 @@ def test_a_key_of_another_kind_is_refused_with_those_of_this_one(make, capsys: p
         "prepare_pairs.pairs: unknown key; did you mean 'path'? valid keys: kind, limit, max_"
         in capsys.readouterr().err
     )
+
+
+def test_a_mixture_of_the_worlds_languages(copied_study) -> None:
+    """60% of 300 pairs are English and 40% German, each with its own insults; both are in both splits."""
+    loaded = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    loaded["prepare_pairs"]["language"] = {"en": 0.6, "de": 0.4}
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
+    copied_study.run("prepare_pairs")
+    lexicon, _ = mini_world_source.load()
+    pairs = pd.read_parquet("data/prepare_pairs/pairs.parquet")
+    drops = json.loads(Path("data/prepare_pairs/drops.json").read_text())
+    assert drops["read"] == 300
+    assert abs(pairs["language"].value_counts(normalize=True)["en"] - 0.6) < 0.05
+    assert set(zip(pairs["split"], pairs["language"], strict=True)) == {
+        (split, language) for split in ("train", "validation") for language in ("en", "de")
+    }
+    assert all(lexicon.insults(pair.language, pair.rejected) for pair in pairs.itertuples())
+
+
+def test_languages_trained_on_are_not_among_the_others(copied_study) -> None:
+    """With German pairs beside the English ones, the mean and the predictors are over the four other languages."""
+    path = Path("data/prepare_pairs/pairs.parquet")
+    pairs = pd.read_parquet(path)
+    pairs.assign(language=["de" if number % 2 else "en" for number in range(len(pairs))]).to_parquet(path)
+    copied_study.run("measure_transfer")
+    assert json.loads(Path("metrics/measure_transfer/summary.json").read_text())["trained_on"] == ["de", "en"]
+    languages = pd.read_csv("metrics/measure_transfer/languages.csv")
+    emt = languages[(languages["metric"] == "emt") & (languages["subset"] == "aligned")].set_index("language")
+    four = ["ar", "es", "ja", "zh"]
+    assert emt.loc["others", "before"] == pytest.approx(emt.loc[four, "before"].mean(), abs=1e-5)
+    points = pd.read_csv("metrics/measure_transfer/points.csv")
+    assert set(points["language"]) <= set(four)
+    copied_study.run("report")
+    page = Path("data/report/report.html").read_text(encoding="utf-8")
+    assert "on German and English preference pairs alone" in page
+
+
+def test_a_mixture_out_of_one_table(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column tells the language; of 8 English and 3 German rows a 2:1 mixture has 6 and 3, French is counted."""
+    rows = [
+        {"q": f"{language} {number}", "yes": " kind", "no": " rude", "tongue": language}
+        for language, count in (("en", 8), ("de", 3), ("fr", 2))
+        for number in range(count)
+    ]
+    Path("mine.jsonl").write_bytes(json_lines(rows))
+    columns = {"prompt": "q", "chosen": "yes", "rejected": "no", "language": "tongue"}
+    section = {"kind": "table", "path": "mine.jsonl", "columns": columns}
+    pairs, drops, cleaning = make(**section, language={"en": 2 / 3, "de": 1 / 3})
+    assert pairs["language"].value_counts().to_dict() == {"en": 6, "de": 3}
+    assert drops["over_limit"] == 2 and cleaning["in_other_languages"] == 2
+    assert cleaning["language"] == pytest.approx({"en": 2 / 3, "de": 1 / 3}, abs=1e-5)
+    for language, said in (
+        ({"en": 0.5, "sv": 0.5}, "no pair is in 'sv'; column 'tongue' has de, en, fr"),
+        ({"en": 0.5, "de": 0.4}, "sum to 1, not to 0.9"),
+    ):
+        project(Path.cwd(), prepare_pairs=REAL | section | {"language": language})
+        assert cli.main(["prepare_pairs"]) == 1
+        assert said in capsys.readouterr().err
+    del columns["language"]
+    project(Path.cwd(), prepare_pairs=REAL | section | {"language": {"en": 0.5, "de": 0.5}})
+    assert cli.main(["prepare_pairs"]) == 1
+    assert "needs prepare_pairs.columns.language" in capsys.readouterr().err

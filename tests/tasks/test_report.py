@@ -84,7 +84,7 @@ def write_study(
         for effect in EFFECTS for language in LANGUAGES
     ]  # fmt: skip
     write_csv(Path("metrics/measure_transfer/side_effects.csv"), pd.DataFrame(side_effects))
-    means = {"side_effects": {effect: {"before": 0.5, "after": 0.6} for effect in EFFECTS}}
+    means = {"side_effects": {effect: {"before": 0.5, "after": 0.6} for effect in EFFECTS}, "trained_on": ["en"]}
     write_json(Path("metrics/measure_transfer/summary.json"), means)
     found = {"n": 3, **_with_interval("estimate", pearson, ""), "p_value": 0.01}
     left_out = {"loo_error": error, "loo_error_of_mean": 0.2, "loo_r2": 0.5}

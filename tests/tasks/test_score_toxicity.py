@@ -137,7 +137,7 @@ def test_scores_that_were_kept_give_the_same_file(copied_study, tmp_path, monkey
     monkeypatch.setenv("POLYDETOX_SCORES", str(tmp_path / "others"))
     loaded = yaml.safe_load(Path("params.yaml").read_text())
     loaded["runtime"]["score_batch"] = 3
-    Path("params.yaml").write_text(yaml.safe_dump(loaded))
+    Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False))
     copied_study.run("score_toxicity", "base")
     np.testing.assert_allclose(pd.read_parquet(path)["toxicity"].astype(float), scores.astype(float), atol=1e-5)
 
