@@ -16,6 +16,7 @@ from tasks.science.wording import (
     number,
     p_value,
     percent,
+    plain_bracket,
     say,
     signed,
     signed_percent,
@@ -54,7 +55,7 @@ def probe_table(rows: Mapping[str, Row]) -> Table:
             count(row["texts"]),
             count(row["toxic"]),
             number(row["auroc"]),
-            _plain_bracket(row["auroc_low"], row["auroc_high"]),
+            plain_bracket(row["auroc_low"], row["auroc_high"]),
             number(row["average_precision"]),
             number(row["f1"]),
             percent(row["accuracy"], 1),
@@ -185,14 +186,7 @@ def _tokens(own: Sheet, show_text: bool) -> Text:
 
 
 def _by_chance(row: Row) -> Text:
-    return say(number(row["languages_by_chance"], 1), " ", _plain_bracket(row["chance_low"], row["chance_high"], 1))
-
-
-def _plain_bracket(low: float, high: float, digits: int = 3) -> Text:
-    """An interval of what has no sign."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return say(MISSING)
-    return say("[", number(low, digits), ", ", number(high, digits), "]")
+    return say(number(row["languages_by_chance"], 1), " ", plain_bracket(row["chance_low"], row["chance_high"], 1))
 
 
 def _with_bracket(row: Row, name: str) -> Text:

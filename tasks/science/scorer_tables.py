@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tasks.science.report_tables import Table, label
 from tasks.science.sourced import Record, Sheet, derived
-from tasks.science.wording import Text, bracket, cite, count, listing, name_of, number, say, signed
+from tasks.science.wording import Text, cite, count, listing, name_of, number, plain_bracket, say, signed
 
 UNLABELLED = "–"
 NONE, TOO = "†", "‡"  # marks of languages: no scorer is shown to be valid; the primary one is not, another is
@@ -77,7 +77,7 @@ def validity_table(validity: Sheet, scorers: Sequence[str]) -> Table:
     for scorer in scorers:
         for row in sorted(validity.where(scorer=scorer).rows(), key=lambda row: str(row["language"])):
             told = is_known(row)
-            cells = [say(number(row["auroc"], 2), " ", bracket(row["auroc_low"], row["auroc_high"], 2))]
+            cells = [say(number(row["auroc"], 2), " ", plain_bracket(row["auroc_low"], row["auroc_high"], 2))]
             cells += [number(row["average_precision"], 2), say("yes" if is_valid(row) else "no")]
             texts: list[str | Text] = [count(row["texts"]), count(row["toxic"]), count(row["missing"])]
             why = row["reason"] if isinstance(row["reason"], str) else ""

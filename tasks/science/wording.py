@@ -128,6 +128,13 @@ def bracket(low: float, high: float, digits: int = 3, scale: float = 1) -> Text:
     return say("[", signed(low, digits, scale), ", ", signed(high, digits, scale), "]")
 
 
+def plain_bracket(low: float, high: float, digits: int = 3) -> Text:
+    """An interval of what has no sign."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return say(MISSING)
+    return say("[", number(low, digits), ", ", number(high, digits), "]")
+
+
 def listing(items: Sequence[str | Text]) -> Text:
     """a, b and c."""
     if len(items) < 2:
