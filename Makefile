@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help setup setup-test repro study flow ui verify test lint type lock mirror mlflow clean
+.PHONY: help setup setup-test setup-vllm repro study flow ui verify test lint type lock mirror mlflow clean
 HOST ?= 127.0.0.1
 PORT ?= 4200
 
@@ -32,6 +32,10 @@ setup-test: .venv/installed-test ## add what tests and linters need
 .venv/installed-test: .venv/installed requirements-test.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	touch $@
+
+setup-vllm: ## make the environment of generate.engine: vllm (docs/generation.md); needs an NVIDIA GPU's driver
+	$(PYTHON) -m venv environments/vllm/.venv
+	environments/vllm/.venv/bin/python -m pip install --disable-pip-version-check -r environments/vllm/requirements.txt
 
 repro: setup ## run the whole study, or what is not up to date of it, and show the result
 	$(BIN)/dvc repro

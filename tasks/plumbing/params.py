@@ -37,6 +37,10 @@ class Runtime(BaseModel, frozen=True, extra="forbid"):
     score_batch: int = Field(gt=0, description="texts whose likelihood is computed at once, in sequences")
     embed_batch: int = Field(gt=0, description="sentences embedded at once, in sequences")
     track_training: bool = Field(description="show train_dpo's curves in MLflow while it trains")
+    vllm_python: str = Field(
+        default="environments/vllm/.venv/bin/python", description="python of the environment that has vLLM"
+    )
+    vllm_memory: float = Field(default=0.9, gt=0, le=1, description="share of a GPU's memory that vLLM may take")
     accelerate_config: str | None = Field(
         default=None,
         description="train_dpo in the processes of this accelerate configuration: a file, or a name that TRL brings "
