@@ -68,7 +68,8 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = tmp_path / "worker.py"
     real = ROOT / vllm_engine.WORKER
     script.write_text(
-        f"import runpy, sys\nsys.path.insert(0, {str(tmp_path)!r})\nrunpy.run_path({str(real)!r}, run_name='__main__')\n"
+        f"import runpy, sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        f"runpy.run_path({str(real)!r}, run_name='__main__')\n"
     )
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log.jsonl"))
     return script
