@@ -11,7 +11,7 @@ import trl
 from pydantic import BaseModel, Field
 from transformers import AutoTokenizer
 
-from tasks.engines import distributed
+from tasks.engines import several_processes
 from tasks.engines.language_model import pick_device
 from tasks.engines.preference import Job, save_policy, tune
 from tasks.engines.preference_pair import tokenise_pair
@@ -72,7 +72,7 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
             show_progress=visible(),
         )
         if runtime.accelerate_config is not None:
-            distributed.train(job, distributed.launcher(runtime.accelerate_config))
+            several_processes.train(job, several_processes.launcher(runtime.accelerate_config))
         trained = tune(job, tokenizer, print)
         with writing(Path("models/train_dpo") / item) as part:
             gap = save_policy(trained, tokenizer, recipe, part, device)

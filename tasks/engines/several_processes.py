@@ -1,7 +1,7 @@
 """Trains in the processes that an accelerate configuration describes: one GPU or eight, DDP, FSDP or ZeRO.
 
-The processes are a command of their own, `accelerate launch`, and leave checkpoints in the job's scratch folder;
-whoever asked goes on from those as from an interrupted run. Each runs `python -m tasks.engines.distributed REQUEST`.
+The processes are a command of their own, `accelerate launch`, each `python -m tasks.engines.several_processes REQUEST`,
+and leave checkpoints in the scratch folder; whoever asked goes on from those as from an interrupted run.
 """
 
 import json
@@ -63,7 +63,7 @@ def train(job: Job, start: list[str]) -> None:
     request = job.scratch / REQUEST
     values = asdict(job) | {"base": str(job.base), "scratch": str(job.scratch), "recipe": job.recipe.model_dump()}
     request.write_text(json.dumps(values), encoding="utf-8")
-    done = subprocess.run([*start, "-m", "tasks.engines.distributed", str(request)], check=False)
+    done = subprocess.run([*start, "-m", "tasks.engines.several_processes", str(request)], check=False)
     if done.returncode or not has_ended(job.scratch):
         raise RuntimeError(
             f"the training processes ended with status {done.returncode}; what they wrote is above. "

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tasks.engines import distributed
+from tasks.engines import several_processes
 from tasks.engines.language_model import load
 from tasks.engines.preference import Job, has_ended, tune
 from tasks.engines.preference_pair import tokenise_pair
@@ -54,7 +54,7 @@ def test_two_processes_train_what_one_trains(base: Path, tmp_path: Path) -> None
     lines: list[str] = []
     alone = tune(job(base, tmp_path / "one"), tokenizer, lambda line: None)
     shared = job(base, tmp_path / "two")
-    distributed.train(shared, TWO)
+    several_processes.train(shared, TWO)
     assert has_ended(shared.scratch)
     together = tune(shared, tokenizer, lines.append)
     assert lines == []  # nothing was trained again
@@ -77,17 +77,17 @@ def test_an_accelerate_configuration_starts_the_training(base: Path, tmp_path: P
         "num_processes: 1\nuse_cpu: true\n"
     )
     asked = job(base, tmp_path / "scratch")
-    distributed.train(asked, distributed.launcher(str(config)))
+    several_processes.train(asked, several_processes.launcher(str(config)))
     trained = tune(asked, load(base, torch.device("cpu"))[1], lambda line: None)
     assert trained.curves[-1]["step"] == 4
-    distributed.train(asked, ["/no/such/command"])
+    several_processes.train(asked, ["/no/such/command"])
 
 
 def test_a_configuration_is_a_file_or_one_of_trl(tmp_path: Path) -> None:
     """Names of TRL's presets stand for their files; anything else is refused with those that there are."""
-    assert distributed.configuration("fsdp2").read_text().count("fsdp_version: 2") == 1
+    assert several_processes.configuration("fsdp2").read_text().count("fsdp_version: 2") == 1
     with pytest.raises(ValueError, match=r"'eight' is no file, and none of .*fsdp2, multi_gpu, .*zero2, zero3"):
-        distributed.configuration("eight")
+        several_processes.configuration("eight")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_what_cannot_be_shared_is_refused(
     recipe = RECIPE.model_copy(update=change) if change else kto
     asked = job(base, tmp_path / "scratch", recipe)
     with pytest.raises(RuntimeError, match=r"training processes ended with status 1; .*torch\.distributed\.run"):
-        distributed.train(asked, TWO)
+        several_processes.train(asked, TWO)
     assert said in capfd.readouterr().err
     assert not has_ended(asked.scratch)
