@@ -105,6 +105,7 @@ def study(
         agreement=EMPTY,
         judges=Record({}, ""),
         mt5=None,
+        trained_on=["en"],
         doubtful=[],
         unlabelled=[],
     )
