@@ -9,8 +9,8 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from tasks.plumbing.files import ArtefactError, read_json, read_table, write_csv, write_json
-from tasks.science.agreement import rank_agreement, same_direction, validity
-from tasks.science.toxicity import prompt_toxicity
+from tasks.statistics.agreement import rank_agreement, same_direction, validity
+from tasks.statistics.toxicity import prompt_toxicity
 
 FOLDER = Path("metrics/compare_scorers")
 SCORES = Path("data/score_toxicity")

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 
-from tasks.engines.embedding import embed
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.torch_setup import set_up
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
+from tasks.retrieval.embedding import embed
 
 MODEL = Path("models/prepare_model")
 SENTENCES = Path("data/prepare_parallel/sentences.parquet")

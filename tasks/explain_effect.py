@@ -9,16 +9,16 @@ import pandas as pd
 from pydantic import BaseModel, Field
 from safetensors.torch import load_file
 
-from tasks.engines.conditions import continued
-from tasks.engines.generation import Decoding
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.neurons import borrowed, by_layer
-from tasks.engines.torch_setup import set_up
+from tasks.generation.decoding import Decoding
+from tasks.mechanism.conditions import continued
+from tasks.mechanism.neuron_sets import Neuron, groups, random_neurons
+from tasks.mechanism.neurons import borrowed, by_layer
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_json, read_table, require, write_json, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
 from tasks.plumbing.scratch import scratch
-from tasks.science.neuron_sets import Neuron, groups, random_neurons
 
 MODEL = Path("models/prepare_model")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")

@@ -10,16 +10,16 @@ import torch
 from pydantic import BaseModel, Field
 from safetensors.torch import load_file, save_file
 
-from tasks.engines.activations import GREEDY_TOP_P, collect
-from tasks.engines.generation import Decoding
-from tasks.engines.language_model import encode, load, pick_device
-from tasks.engines.mlp_family import unembedding, value_vectors
-from tasks.engines.torch_setup import set_up
+from tasks.generation.decoding import Decoding
+from tasks.mechanism.activations import GREEDY_TOP_P, collect
+from tasks.mechanism.mlp_family import unembedding, value_vectors
+from tasks.mechanism.neuron_sets import cosines, highest, matched_neurons, random_neurons
+from tasks.mechanism.vocabulary import multilinguality, token_languages, top_tokens
+from tasks.models.language_model import encode, load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, write_csv, write_json, write_parquet, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
-from tasks.science.neuron_sets import cosines, highest, matched_neurons, random_neurons
-from tasks.science.vocabulary import multilinguality, token_languages, top_tokens
 
 MODEL = Path("models/prepare_model")
 PROBE = Path("models/train_probe/probe.safetensors")

@@ -8,11 +8,11 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import vllm_engine
-from tasks.engines.generation import Continuation, Decoding, continue_prompts
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.torch_setup import set_up
-from tasks.engines.vllm_engine import Prompts
+from tasks.generation import vllm_engine
+from tasks.generation.decoding import Continuation, Decoding, continue_prompts
+from tasks.generation.vllm_engine import Prompts
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import read_table, require, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import mini_world_source
-from tasks.engines.language_identifier import LanguageIdentifier, LexiconIdentifier, LinguaIdentifier
 from tasks.plumbing.files import read_table, write_parquet
 from tasks.plumbing.progress import progress
-from tasks.science.degeneration import repeats_itself
+from tasks.scoring.degeneration import repeats_itself
+from tasks.scoring.language_identifier import LanguageIdentifier, LexiconIdentifier, LinguaIdentifier
+from tasks.world import reader as mini_world_source
 
 
 class _Degeneration(BaseModel, frozen=True, extra="forbid"):

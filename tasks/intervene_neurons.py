@@ -8,17 +8,17 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, Field
 
-from tasks.engines.conditions import continued
-from tasks.engines.generation import Decoding
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.mlp_family import value_vectors
-from tasks.engines.neurons import by_layer, offset, pushed
-from tasks.engines.torch_setup import set_up
+from tasks.generation.decoding import Decoding
+from tasks.mechanism.conditions import continued
+from tasks.mechanism.mlp_family import value_vectors
+from tasks.mechanism.neuron_sets import of_length
+from tasks.mechanism.neurons import by_layer, offset, pushed
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import read_json, read_table, require, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
 from tasks.plumbing.scratch import scratch
-from tasks.science.neuron_sets import of_length
 
 MODEL = Path("models/prepare_model")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")

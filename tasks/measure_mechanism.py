@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field
 
+from tasks.mechanism.explained import Estimate, Means, difference, estimates, resampled_means, share
 from tasks.plumbing.files import ArtefactError, read_json, read_table, write_csv, write_json
-from tasks.science.explained import Estimate, Means, difference, estimates, resampled_means, share
-from tasks.science.uncertainty import mean_effect_over_languages, paired_effect
+from tasks.statistics.uncertainty import mean_effect_over_languages, paired_effect
 
 PROBE = Path("data/train_probe/probe.json")
 NEURONS = Path("data/find_toxic_neurons/neurons.csv")

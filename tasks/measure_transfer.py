@@ -9,9 +9,9 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from tasks.plumbing.files import ArtefactError, read_table, write_csv, write_json
-from tasks.science.correlation import Correlation, leave_one_out, partial_correlation_test, pearson, spearman
-from tasks.science.toxicity import prompt_toxicity
-from tasks.science.uncertainty import (
+from tasks.statistics.correlation import Correlation, leave_one_out, partial_correlation_test, pearson, spearman
+from tasks.statistics.toxicity import prompt_toxicity
+from tasks.statistics.uncertainty import (
     PairedEffect,
     holm,
     mcnemar_p,

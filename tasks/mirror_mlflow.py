@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from tasks.plumbing import digests, ledger, lineage, mirrored_models, project, tracking
-from tasks.plumbing.files import ArtefactError
+from tasks.plumbing.files import ArtefactError, write_json
 from tasks.plumbing.ledger import Execution
 from tasks.plumbing.lineage import LOCK, LockedStage, flatten
 from tasks.plumbing.mirrored_metrics import SYSTEM, curves_of, files_of, metrics_of, study_metrics_of
@@ -19,6 +19,8 @@ from tasks.plumbing.mirrored_runs import KEY, OUT, PARENT, Record, Runs, identit
 HERE = Path()  # a copy of the project, where an experiment runs in one; MLflow and the ledger lie in the project itself
 ITSELF = "mirror_mlflow"
 FIGURES = Path("data/report/figures")
+# The output of this stage, in no repository: where it is missing, as in a new clone, DVC runs the stage.
+DONE = Path(".polydetox/mirror.json")
 
 
 def run() -> str:
@@ -26,6 +28,7 @@ def run() -> str:
     stages = {name: stage for name, stage in lineage.current_stages().items() if name != ITSELF}
     if not stages:
         return "dvc.lock names no stage yet; nothing mirrored"
+    write_json(DONE, {"study": lineage.study_key(stages)})
     where = tracking.without_password(tracking.tracking_uri())
     try:
         tracking.connect()
@@ -139,7 +142,7 @@ def _record(stage: LockedStage, now: dict[str, str], runs: Runs) -> Record:
         params={name: str(value) for name, value in flatten(stage.params).items()},
         metrics=metrics,
         curves=curves_of(HERE, stage),
-        inputs={path: digest for path, digest in stage.deps.items() if not path.endswith(".py")},
+        inputs={path: digest for path, digest in stage.deps.items() if not path.startswith("tasks/")},
         started=started,
         ended=ended,
     )

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, NamedTuple, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import jigsaw, mini_world_source, rtp_lx
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
-from tasks.science.cleaning import Tally, clean_text
-from tasks.science.lexicon import Lexicon
-from tasks.science.mini_world import Register, Storyteller, World
-from tasks.science.pidgin import PIVOT, Grammar, join, render_sentence
+from tasks.sources import jigsaw, rtp_lx
+from tasks.sources.cleaning import Tally, clean_text
+from tasks.world import reader as mini_world_source
+from tasks.world.lexicon import Lexicon
+from tasks.world.mini_world import Register, Storyteller, World
+from tasks.world.pidgin import PIVOT, Grammar, join, render_sentence
 
 TEXTS = Path("data/prepare_labelled/texts.parquet")
 COUNTS = Path("data/prepare_labelled/counts.json")

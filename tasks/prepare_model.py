@@ -7,16 +7,17 @@ from typing import Annotated, Literal, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field, field_validator
 
-from tasks.engines import mini_world_source, model_source
-from tasks.engines.language_model import encode
-from tasks.engines.likelihood import continuation_nll
-from tasks.engines.model_source import Loading
-from tasks.engines.pretraining import Architecture, Optimisation, pretrain, train_tokenizer
-from tasks.engines.torch_setup import set_up
+from tasks.models import model_source
+from tasks.models.language_model import encode
+from tasks.models.likelihood import continuation_nll
+from tasks.models.model_source import Loading
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import write_csv, writing
 from tasks.plumbing.progress import progress, visible
 from tasks.plumbing.scratch import scratch
-from tasks.science.mini_world import Storyteller, World, render
+from tasks.world import reader as mini_world_source
+from tasks.world.mini_world import Storyteller, World, render
+from tasks.world.pretraining import Architecture, Optimisation, pretrain, train_tokenizer
 
 MODEL = Path("models/prepare_model")
 LEARNING = Path("data/prepare_model/learning.csv")

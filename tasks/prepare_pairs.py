@@ -10,16 +10,17 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field
 from transformers import AutoTokenizer
 
-from tasks.engines import mini_world_source, pair_sources, rtp_lx
-from tasks.engines.pair_sources import Texts
-from tasks.engines.preference_pair import tokenise_pair
 from tasks.plumbing.files import require, write_json, write_parquet
 from tasks.plumbing.progress import progress
-from tasks.science.cleaning import CHANGES, Tally, clean_text, draw
-from tasks.science.lexicon import INSULT
-from tasks.science.mini_world import REGISTERS, Register, Storyteller, World
-from tasks.science.mixture import by_largest_remainder, mix
-from tasks.science.pidgin import Grammar, Sentence, join, render_sentence
+from tasks.sources import pair_sources, rtp_lx
+from tasks.sources.cleaning import CHANGES, Tally, clean_text, draw
+from tasks.sources.mixture import by_largest_remainder, mix
+from tasks.sources.pair_sources import Texts
+from tasks.training.preference_pair import tokenise_pair
+from tasks.world import reader as mini_world_source
+from tasks.world.lexicon import INSULT
+from tasks.world.mini_world import REGISTERS, Register, Storyteller, World
+from tasks.world.pidgin import Grammar, Sentence, join, render_sentence
 
 MODEL = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")

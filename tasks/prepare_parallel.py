@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import mini_world_source, parallel_corpora, rtp_lx
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
-from tasks.science.cleaning import Column, Tally, align, clean_column, draw
-from tasks.science.lexicon import INSULT
-from tasks.science.mini_world import Storyteller, World
-from tasks.science.pidgin import join, render_sentence
+from tasks.sources import parallel_corpora, rtp_lx
+from tasks.sources.cleaning import Column, Tally, align, clean_column, draw
+from tasks.world import reader as mini_world_source
+from tasks.world.lexicon import INSULT
+from tasks.world.mini_world import Storyteller, World
+from tasks.world.pidgin import join, render_sentence
 
 SENTENCES = Path("data/prepare_parallel/sentences.parquet")
 CLEANING = Path("data/prepare_parallel/cleaning.json")

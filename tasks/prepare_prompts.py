@@ -8,13 +8,14 @@ from typing import Annotated, Literal, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines import mini_world_source, rtp_lx, web_prompts
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
-from tasks.science.cleaning import Column, Tally, align, clean_column, draw, drop_empty, notice_repeated
-from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import Register, Storyteller, World
-from tasks.science.pidgin import Sentence, join, render_sentence
+from tasks.sources import rtp_lx, web_prompts
+from tasks.sources.cleaning import Column, Tally, align, clean_column, draw, drop_empty, notice_repeated
+from tasks.world import reader as mini_world_source
+from tasks.world.lexicon import INSULT, Lexicon
+from tasks.world.mini_world import Register, Storyteller, World
+from tasks.world.pidgin import Sentence, join, render_sentence
 
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 CLEANING = Path("data/prepare_prompts/cleaning.json")

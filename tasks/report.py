@@ -6,19 +6,19 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, Field
 
-from tasks.engines import report_record as record
-from tasks.engines import report_sections as sections
-from tasks.engines.figures import to_png
-from tasks.engines.report_blocks import Gallery
-from tasks.engines.report_compare import compare
-from tasks.engines.report_mechanism import mechanism
-from tasks.engines.report_scorers import doubt_finding, scorers
-from tasks.engines.report_study import Study
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
-from tasks.science.published import MODELS, of_model
-from tasks.science.report_tables import headline_table
-from tasks.science.sourced import Measured, Record, Sheet, record_of_json
+from tasks.reporting import report_record as record
+from tasks.reporting import report_sections as sections
+from tasks.reporting.figures import to_png
+from tasks.reporting.published import MODELS, of_model
+from tasks.reporting.report_blocks import Gallery
+from tasks.reporting.report_compare import compare
+from tasks.reporting.report_mechanism import mechanism
+from tasks.reporting.report_scorers import doubt_finding, scorers
+from tasks.reporting.report_study import Study
+from tasks.reporting.report_tables import headline_table
+from tasks.reporting.sourced import Measured, Record, Sheet, record_of_json
 
 FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
@@ -27,7 +27,7 @@ MECHANISM = Path("metrics/measure_mechanism")
 SCORERS = Path("metrics/compare_scorers")
 TOKENS = Path("data/find_toxic_neurons/tokens.parquet")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
-TEMPLATES = Path(__file__).parent / "engines"
+TEMPLATES = Path(__file__).parent / "reporting"
 BASE = "base"
 KEY = ["language", "prompt_id", "sample"]
 TRAINED = Path("models/train_dpo")  # a policy that lies right in it was trained by this study and has its record

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from tasks.plumbing.files import read_table, write_parquet
 from tasks.plumbing.progress import progress
-from tasks.science.diversity import distinct_n, self_bleu
+from tasks.scoring.diversity import distinct_n, self_bleu
 
 
 class ScoreDiversity(BaseModel, frozen=True, extra="forbid"):

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from tasks.engines.fluency_judge import EMPTY, load_seq2seq, mt5_perplexity, text_fluency
-from tasks.engines.language_model import encode_prompts, load, pick_device
-from tasks.engines.likelihood import continuation_nll
-from tasks.engines.pinned import pinned_model
-from tasks.engines.torch_setup import set_up
+from tasks.models.language_model import encode_prompts, load, pick_device
+from tasks.models.likelihood import continuation_nll
+from tasks.models.pinned import pinned_model
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
+from tasks.scoring.fluency_judge import EMPTY, load_seq2seq, mt5_perplexity, text_fluency
 
 JUDGE = Path("models/prepare_model")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")

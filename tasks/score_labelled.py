@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.engines.cached_scorer import with_memory
-from tasks.engines.scorer_choice import ScoreToxicity, build
-from tasks.engines.toxicity_scoring import scored
 from tasks.plumbing.files import ArtefactError, read_table, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
 from tasks.plumbing.score_store import score_store
+from tasks.scoring.cached_scorer import with_memory
+from tasks.scoring.scorer_choice import ScoreToxicity, build
+from tasks.scoring.toxicity_scoring import scored
 
 SOURCE = Path("data/prepare_labelled/texts.parquet")
 TARGET = Path("data/score_labelled/scores.parquet")

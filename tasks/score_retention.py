@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from tasks.engines.language_model import encode, load, pick_device
-from tasks.engines.likelihood import continuation_nll
-from tasks.engines.torch_setup import set_up
+from tasks.models.language_model import encode, load, pick_device
+from tasks.models.likelihood import continuation_nll
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import read_table, require, write_parquet
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.engines.cached_scorer import with_memory
-from tasks.engines.scorer_choice import ScoreToxicity, build
-from tasks.engines.toxicity_scoring import scored
 from tasks.plumbing.files import read_table, write_json, write_parquet, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
 from tasks.plumbing.score_store import score_store
+from tasks.scoring.cached_scorer import with_memory
+from tasks.scoring.scorer_choice import ScoreToxicity, build
+from tasks.scoring.toxicity_scoring import scored
 
 KEY = ["language", "prompt_id", "sample"]
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")

@@ -8,10 +8,10 @@ import torch
 from pydantic import BaseModel, Field
 from safetensors.torch import save_file
 
-from tasks.engines.activations import GREEDY_TOP_P, collect
-from tasks.engines.generation import Decoding
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.torch_setup import set_up
+from tasks.generation.decoding import Decoding
+from tasks.mechanism.activations import GREEDY_TOP_P, collect
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import read_json, read_table, require, write_parquet, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress

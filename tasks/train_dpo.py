@@ -11,17 +11,17 @@ import trl
 from pydantic import BaseModel, Field
 from transformers import AutoTokenizer
 
-from tasks.engines import several_processes
-from tasks.engines.language_model import pick_device
-from tasks.engines.preference import Job, save_policy, tune
-from tasks.engines.preference_pair import tokenise_pair
-from tasks.engines.recipe import Full, Recipe
-from tasks.engines.torch_setup import set_up
+from tasks.models.language_model import pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, write_csv, write_json, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import visible
 from tasks.plumbing.scratch import scratch
 from tasks.plumbing.tracking import live_tracking
+from tasks.training import several_processes
+from tasks.training.preference import Job, save_policy, tune
+from tasks.training.preference_pair import tokenise_pair
+from tasks.training.recipe import Full, Recipe
 
 BASE = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")

@@ -9,13 +9,13 @@ import pandas as pd
 from pydantic import BaseModel, Field
 from safetensors.numpy import save_file
 
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.residuals import last_residuals
-from tasks.engines.torch_setup import set_up
+from tasks.mechanism.probe import detection, fit_probe
+from tasks.mechanism.residuals import last_residuals
+from tasks.models.language_model import load, pick_device
+from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import ArtefactError, read_table, require, write_json, write_parquet, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
-from tasks.science.probe import detection, fit_probe
 
 MODEL = Path("models/prepare_model")
 TEXTS = Path("data/prepare_labelled/texts.parquet")

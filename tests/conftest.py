@@ -71,7 +71,7 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch  # noqa: PLC0415
     from transformers import GPT2Config, GPT2LMHeadModel  # noqa: PLC0415
 
-    from tasks.engines.pretraining import train_tokenizer  # noqa: PLC0415
+    from tasks.world.pretraining import train_tokenizer  # noqa: PLC0415
 
     tokenizer = train_tokenizer(SENTENCES, vocabulary=320, context=64)
     config = GPT2Config(

@@ -13,7 +13,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
-from tasks.engines.pretraining import train_tokenizer
+from tasks.world.pretraining import train_tokenizer
 
 TEXTS = (
     "you are a fool and the teacher is kind.",

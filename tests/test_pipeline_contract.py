@@ -12,17 +12,16 @@ import yaml
 
 from tasks import __main__ as cli
 from tasks.plumbing import params
+from tasks.plumbing.digests import IGNORED, ignored
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, dict[str, Any]] = {
     name: entry.get("do") or entry
     for name, entry in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
 }
-# Files that a module reads beside the code that it imports.
-DATA_OF_MODULE = {
-    "tasks/engines/mini_world_source.py": ["data/mini_world"],
-    "tasks/report.py": ["tasks/engines/page.html.j2"],
-}
+# What a module reads beside the code that it imports.
+DATA_OF_MODULE = {"tasks/world/reader.py": "data/mini_world"}
+NO_PACKAGE_OF_RESULTS = {"tasks/plumbing", "tasks/audit"}
 ITEMS = {"train_dpo": "1", "explain_effect": "dpo-1"}
 
 
@@ -42,16 +41,18 @@ def imports(path: Path) -> set[Path]:
     return found
 
 
-def closure(stage: str) -> list[str]:
-    """Stage module, and every science and engine module it reaches, with the data files of those."""
+def closure(stage: str) -> set[str]:
+    """The stage's module, the packages of every module that it reaches, and the data that those modules read."""
     todo, seen = [ROOT / "tasks" / f"{stage}.py"], set()
     while todo:
         path = todo.pop()
-        if path not in seen and "plumbing" not in path.parts:
+        if path not in seen:
             seen.add(path)
             todo += imports(path)
-    modules = sorted(path.relative_to(ROOT).as_posix() for path in seen)
-    return modules + [data for module in modules for data in DATA_OF_MODULE.get(module, [])]
+    modules = {path.relative_to(ROOT).as_posix() for path in seen}
+    packages = {module.rpartition("/")[0] for module in modules} - {"tasks"} - NO_PACKAGE_OF_RESULTS
+    data = {DATA_OF_MODULE[module] for module in modules & set(DATA_OF_MODULE)}
+    return {f"tasks/{stage}.py"} | packages | data
 
 
 def resolved(dependency: str) -> str:
@@ -68,14 +69,34 @@ def test_there_are_as_many_stages_as_the_study_has() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_declared_dependencies_are_the_import_closure(stage: str) -> None:
-    """A change to any module that a stage reaches re-runs it, and a change to any other does not."""
-    declared = [resolved(str(dep)) for dep in STAGES[stage]["deps"]]
-    declared_code = sorted(dep for dep in declared if dep.startswith(("tasks/", "data/mini_world")))
-    needed = sorted(closure(stage))
-    assert declared_code == needed, f"deps of {stage} should have these lines:\n" + "\n".join(
-        f"      - {n}" for n in needed
-    )
+def test_declared_dependencies_are_the_packages_that_it_reaches(stage: str) -> None:
+    """A change in a package that a stage reaches re-runs it, and a change in any other does not."""
+    declared = {resolved(str(dep)) for dep in STAGES[stage]["deps"]}
+    declared_code = {dep for dep in declared if dep.startswith(("tasks/", "data/mini_world"))}
+    needed = closure(stage)
+    assert declared_code == needed, f"the code among the deps of {stage} should be [{', '.join(sorted(needed))}]"
+
+
+def test_only_the_report_depends_on_reporting() -> None:
+    """A change of wording or of a figure cannot re-run a stage that makes results."""
+    assert [stage for stage in STAGES if "tasks/reporting" in STAGES[stage]["deps"]] == ["report"]
+    readers = {stage for stage in STAGES for dep in STAGES[stage]["deps"] if str(dep).startswith("data/report")}
+    assert readers == {"mirror_mlflow"}
+
+
+def test_a_dependency_is_the_package_as_a_whole() -> None:
+    """Packages are flat: nothing below tasks/PACKAGE/ lies deeper, and no other suffix would need a declaration."""
+    inside = [path.relative_to(ROOT / "tasks") for path in (ROOT / "tasks").rglob("*") if path.is_file()]
+    kept = [path for path in inside if not ignored(path)]
+    assert len(kept) > 100
+    assert {len(path.parts) for path in kept} == {1, 2}
+    assert {path.suffix for path in kept} == {".py", ".j2"}
+
+
+def test_dvc_ignores_what_our_digests_ignore() -> None:
+    """`polydetox verify` computes the digests of folders itself; both leave out the same names."""
+    lines = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == list(IGNORED)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -85,7 +106,7 @@ def test_a_stage_has_one_name_everywhere(stage: str) -> None:
     assert (ROOT / "tests" / "tasks" / f"test_{stage}.py").exists()
     assert STAGES[stage]["cmd"].split()[:4] == ["python", "-m", "tasks", stage]
     for out in outs(stage):
-        assert out.split("/")[1] == stage
+        assert out.split("/")[1] == stage or (stage, out) == ("mirror_mlflow", ".polydetox/mirror.json")
 
 
 def outs(stage: str) -> list[str]:

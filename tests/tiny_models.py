@@ -26,7 +26,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from tasks.engines.pretraining import train_tokenizer
+from tasks.world.pretraining import train_tokenizer
 
 CONTEXT, SEED, SPREAD = 64, 20, 0.4
 SENTENCES = (

@@ -26,6 +26,7 @@ from tasks.plumbing.lineage import PARAMS, LockedStage, flatten
 __all__ = ["Chain", "chain", "stage_graph"]
 
 CODE = {".py", ".j2", ".sh"}
+CODE_FOLDER = "tasks"
 MODEL_STAGE = "prepare_model"
 
 
@@ -86,8 +87,8 @@ def stage_graph(snapshot: Snapshot) -> "nx.DiGraph[str]":
 
 
 def is_code(path: str) -> bool:
-    """Whether a file that no stage makes is a program or a template, not data."""
-    return PurePosixPath(path).suffix in CODE
+    """Whether a file or folder that no stage makes is a program or a template, not data."""
+    return PurePosixPath(path).parts[0] == CODE_FOLDER or PurePosixPath(path).suffix in CODE
 
 
 def _value(snapshot: Snapshot, wanted: targets.Target, altered: list[Alteration]) -> Any:

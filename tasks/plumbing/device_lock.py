@@ -14,7 +14,7 @@ from typing import IO
 
 # Other folder, other locks: for tests, which must not wait for a study that runs beside them.
 FOLDER_VARIABLE = "POLYDETOX_LOCKS"
-THREADS_PER_STAGE = 2  # what a model stage uses of a CPU (tasks/engines/torch_setup.py)
+THREADS_PER_STAGE = 2  # what a model stage uses of a CPU (tasks/models/torch_setup.py)
 
 
 def device_name(wanted: str) -> str:

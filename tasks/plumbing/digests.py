@@ -2,7 +2,16 @@
 
 import hashlib
 import json
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
+
+# Names that DVC leaves out of a folder, too: .dvcignore has the same lines.
+IGNORED = (".gitignore", ".DS_Store", ".ipynb_checkpoints", "__pycache__", "*.pyc", "*.swp", "*~")
+
+
+def ignored(path: PurePath) -> bool:
+    """Whether a path below a folder, or one of the folders on the way to it, has a name that no digest includes."""
+    return any(fnmatch(part, pattern) for part in path.parts for pattern in IGNORED)
 
 
 def file_md5(path: Path) -> str:
@@ -12,8 +21,9 @@ def file_md5(path: Path) -> str:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """MD5 of every file below a folder, by path relative to it, sorted."""
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    """MD5 of every file below a folder that is not ignored, by path relative to it, sorted."""
+    inside = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    files = {name.as_posix(): path for name, path in inside.items() if not ignored(name)}
     return {name: file_md5(files[name]) for name in sorted(files)}
 
 

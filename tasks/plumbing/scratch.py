@@ -17,6 +17,8 @@ SCRATCH = Path(".scratch")
 
 
 CODE = Path(__file__).parents[1]
+# Packages that compute nothing that a stage keeps in scratch.
+NO_RESULT = {"plumbing", "audit", "reporting"}
 
 
 @contextmanager
@@ -29,9 +31,10 @@ def scratch(stage: str, item: str, params: BaseModel, inputs: Iterable[Path]) ->
 
 
 def key(stage: str, params: BaseModel, inputs: Iterable[Path]) -> str:
-    """Digest of parameters, input files and code: the stage's own, and all definitions and engines."""
+    """Digest of parameters, input files and code: the stage's own module, and every package that computes results."""
     digest = hashlib.sha256(json.dumps(params.model_dump(mode="json"), sort_keys=True).encode())
-    code = [CODE / f"{stage}.py", *(CODE / "science").glob("*.py"), *(CODE / "engines").glob("*.py")]
+    packages = [path for path in CODE.glob("*/*.py") if path.parent.name not in NO_RESULT]
+    code = [CODE / f"{stage}.py", *packages]
     for path in sorted(_files(inputs)) + sorted(code):
         digest.update(str(path.name).encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -10,10 +10,10 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from tasks.engines.mini_world_source import FOLDER, load
-from tasks.science.lexicon import INSULT, Lexicon
-from tasks.science.mini_world import ByRegister, Storyteller, World, render
-from tasks.science.pidgin import Grammar, Sentence, render_sentence
+from tasks.world.lexicon import INSULT, Lexicon
+from tasks.world.mini_world import ByRegister, Storyteller, World, render
+from tasks.world.pidgin import Grammar, Sentence, render_sentence
+from tasks.world.reader import FOLDER, load
 
 LANGUAGES = ("ar", "cs", "de", "en", "es", "fr", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "zh")
 # First words of the Unicode names of every character that a word of the language may have.

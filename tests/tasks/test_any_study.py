@@ -162,7 +162,7 @@ def test_languages_that_the_identifier_does_not_know(copied_study) -> None:
 def test_scorers_of_other_kinds(copied_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that knows two languages and an archive beside the lexicon: cards, validity, agreement, and gaps."""
     monkeypatch.setenv("POLYDETOX_SCORES", str(tmp_path / "scores"))
-    from tasks.engines.pinned import folder_digest  # noqa: PLC0415  # imports the hub's client
+    from tasks.models.pinned import folder_digest  # noqa: PLC0415  # imports the hub's client
 
     model = save_guard(tmp_path / "guard")
     guard = {"kind": "guard", "model": str(model), "revision": folder_digest(model), "languages": ["en", "de"]}

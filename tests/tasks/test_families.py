@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from tasks import __main__ as cli
-from tasks.engines.pinned import folder_digest
+from tasks.models.pinned import folder_digest
 from tests import tiny_models
 from tests.published_data import ROOT, json_lines, rtp_lx_row, rtp_lx_zip
 from tests.scorer_models import save_classifier, save_guard

@@ -21,7 +21,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from tasks import __main__ as cli
-from tasks.engines.pretraining import train_tokenizer
+from tasks.world.pretraining import train_tokenizer
 from tests.conftest import SENTENCES as WORDS
 from tests.published_data import LANGUAGES, ROOT, project
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from tasks.engines import mini_world_source
 from tasks.plumbing import params
 from tasks.prepare_labelled import COUNTS, TEXTS, PrepareLabelled, run
-from tasks.science.mini_world import Storyteller, World
+from tasks.world import reader as mini_world_source
+from tasks.world.mini_world import Storyteller, World
 from tests.published_data import rtp_lx_row, rtp_lx_zip
 
 ROOT = Path(__file__).resolve().parents[2]

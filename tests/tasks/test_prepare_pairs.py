@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tasks import __main__ as cli
-from tasks.engines import mini_world_source
 from tasks.prepare_pairs import MiniPairs, drop_reason
+from tasks.world import reader as mini_world_source
 from tests.published_data import ROOT, json_lines, project, rtp_lx_row, rtp_lx_zip
 
 

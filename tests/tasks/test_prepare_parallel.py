@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tasks import __main__ as cli
-from tasks.engines import mini_world_source
+from tasks.world import reader as mini_world_source
 from tests.published_data import project, rtp_lx_row, rtp_lx_zip
 
 

@@ -605,5 +605,5 @@ def test_a_published_model_has_its_differences(tmp_path: Path, monkeypatch: pyte
     assert "perplexity 18.56 10.00 −8.56 25.38 14.00 −11.38 +37% +40% +3" in text
     assert "what is tuned (qlora; there full), the samples per prompt (5; there 25)" in text
     assert "perplexity (under" not in text and "the prompts (kind" not in text
-    assert 'data-why="tasks/science/published.py"' in page and 'data-why="data/score_fluency"' in page
+    assert 'data-why="tasks/reporting/published.py"' in page and 'data-why="data/score_fluency"' in page
     assert "has r = +0.59 for BLOOM 1.7B there; here" in text

@@ -133,7 +133,7 @@ def test_every_table_cell_with_a_digit_has_a_key(page: Page) -> None:
     """The paper's, too, which stand in a module of their own; but for the path of the policy."""
     cells = page.read("td")
     assert sum(bool(chunk.key) for chunk in cells) >= 500
-    paper = {chunk.text for chunk in cells if chunk.key == "tasks/science/published.py"}
+    paper = {chunk.text for chunk in cells if chunk.key == "tasks/reporting/published.py"}
     assert {"0.502", "0.157", "46.8%", "3.9%", "18.74", "23.68", "0.841", "0.845", "+0.59", "0.016"} <= paper
     uncited = [chunk.text.strip() for chunk in cells if not chunk.key and re.search(r"\d", chunk.text)]
     assert uncited == ["models/train_dpo/1: seed"]

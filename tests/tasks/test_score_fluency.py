@@ -9,7 +9,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks import __main__ as cli
-from tasks.engines.pinned import folder_digest
+from tasks.models.pinned import folder_digest
 from tests.scorer_models import save_mt5
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.engines import mini_world_source
+from tasks.world import reader as mini_world_source
 
 FOLDER = Path("data/score_interventions")
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tasks import __main__ as cli
-from tasks.engines import mini_world_source
+from tasks.world import reader as mini_world_source
 
 SCORES = Path("data/score_labelled/scores.parquet")
 TEXTS = Path("data/prepare_labelled/texts.parquet")

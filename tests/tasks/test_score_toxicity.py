@@ -12,9 +12,9 @@ import yaml
 
 from tasks import __main__ as cli
 from tasks import score_toxicity
-from tasks.engines.pinned import folder_digest
-from tasks.engines.scorer_choice import ScoreToxicity, build
-from tasks.engines.toxicity_scorer import Exchange, Score, ScorerCard
+from tasks.models.pinned import folder_digest
+from tasks.scoring.scorer_choice import ScoreToxicity, build
+from tasks.scoring.toxicity_scorer import Exchange, Score, ScorerCard
 from tests.scorer_models import save_guard
 
 
@@ -131,7 +131,7 @@ def test_scores_that_were_kept_give_the_same_file(copied_study, tmp_path, monkey
     fresh = path.read_bytes()
     scores = pd.read_parquet(path)["toxicity"]
     with monkeypatch.context() as context:
-        context.setattr("tasks.engines.guard_scorer.GuardScorer._values", None)  # whoever scores anew, fails
+        context.setattr("tasks.scoring.guard_scorer.GuardScorer._values", None)  # whoever scores anew, fails
         copied_study.run("score_toxicity", "base")
     assert path.read_bytes() == fresh
     monkeypatch.setenv("POLYDETOX_SCORES", str(tmp_path / "others"))

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from tasks import __main__ as cli
-from tasks.engines.guard_scorer import GuardScorer
-from tasks.engines.language_model import load, pick_device
-from tasks.engines.scorer_choice import AnyScorer, Guard, Perspective, ScoreToxicity, build
-from tasks.engines.toxicity_scorer import Exchange, ScorerCard
 from tasks.identify_language import ByLingua, IdentifyLanguage
+from tasks.models.language_model import load, pick_device
 from tasks.plumbing.params import section
 from tasks.score_fluency import ScoreFluency
+from tasks.scoring.guard_scorer import GuardScorer
+from tasks.scoring.scorer_choice import AnyScorer, Guard, Perspective, ScoreToxicity, build
+from tasks.scoring.toxicity_scorer import Exchange, ScorerCard
 from tests.published_data import ROOT
 from tests.scorer_models import save_guard
 

@@ -23,8 +23,8 @@ from tasks import (
     score_fluency,
     train_dpo,
 )
-from tasks.engines import scorer_choice
 from tasks.plumbing import params
+from tasks.scoring import scorer_choice
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))  # of models

@@ -59,18 +59,26 @@ def test_the_key_changes_with_what_the_result_depends_on(inputs: list[Path]) -> 
     ("file", "counts"),
     [
         ("train_dpo.py", True),
-        ("science/a.py", True),
-        ("engines/a.py", True),
+        ("world/a.py", True),
+        ("training/a.py", True),
         ("plumbing/a.py", False),
+        ("reporting/a.py", False),
         ("report.py", False),
     ],
 )
 def test_the_key_changes_with_the_code_that_computes(
     inputs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, counts: bool
 ) -> None:
-    """The stage itself, definitions and engines count; plumbing computes nothing, and other stages are not reached."""
+    """The stage itself and the packages of subjects count; plumbing, reporting and other stages do not."""
     code = tmp_path / "tasks"
-    for name in ("train_dpo.py", "report.py", "science/a.py", "engines/a.py", "plumbing/a.py"):
+    for name in (
+        "train_dpo.py",
+        "report.py",
+        "world/a.py",
+        "training/a.py",
+        "plumbing/a.py",
+        "reporting/a.py",
+    ):
         (code / name).parent.mkdir(parents=True, exist_ok=True)
         (code / name).write_text("a = 1\n")
     monkeypatch.setattr(scratch_module, "CODE", code)

@@ -1,1 +1,0 @@
-"""Adapters to heavy libraries (torch, transformers, trl): the only code that loads or trains models."""

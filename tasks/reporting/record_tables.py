@@ -1,0 +1,85 @@
+"""Lays out the report's tables on what was dropped, what is missing and where things come from."""
+
+import math
+from collections.abc import Mapping
+
+from tasks.reporting.report_rows import effects
+from tasks.reporting.report_tables import Table, label
+from tasks.reporting.sourced import Record, Sheet
+from tasks.reporting.wording import Text, cite, count, join, number, percent, say
+
+
+def coverage_table(prompts: Sheet, scorers: Mapping[str, Record], side_effects: Sheet, base: str) -> Table:
+    """Prompts, scored share and continuations without perplexity per language."""
+    specific = prompts.frame.groupby("language")["culture_specific"].agg(["size", "sum"])
+    dropped = effects(side_effects, "perplexity_dropped")
+    coverage = {policy: scorer["coverage"] for policy, scorer in scorers.items()}
+    tuned = [values for policy, values in coverage.items() if policy != base]
+    rows: list[list[str | Text]] = []
+    for language, size, own in specific.itertuples():
+        lowest = min((values.get(language, math.nan) for values in tuned), default=math.nan)
+        cells = [count(prompts.total(size - own)), count(prompts.total(own))]
+        cells += [percent(coverage[base].get(language, math.nan), 1), percent(lowest, 1)]
+        cells += [number(dropped[language][when], 0) for when in ("before", "after")]
+        rows.append([label(language), *cells])
+    return Table(
+        "Prompts, share of continuations with a toxicity score (after: the lowest of the policies) and number of "
+        "continuations without perplexity (after: mean of the policies); a missing score is left out, never counted "
+        "as 0.",
+        ["", "in all languages", "in this one only", "before", "after", "before", "after"],
+        rows,
+        [("", 1), ("prompts", 2), ("toxicity scored", 2), ("without perplexity", 2)],
+    )
+
+
+def drop_table(pairs: Record, reasons: Mapping[str, Mapping[str, Sheet]]) -> Table:
+    """What became of the preference pairs, and which continuations have no value, why.
+
+    Args:
+        pairs: Count by what happened.
+        reasons: Per kind of value and policy, a `reason` for each continuation, null where it has the value.
+    """
+    rows: list[list[str | Text]] = [
+        ["preference pairs", what.replace("_", " "), count(pairs[what]), ""] for what in pairs
+    ]
+    for value, policies in reasons.items():
+        for policy, sheet in policies.items():
+            who, total = f"continuations of {policy}", sheet.total(len(sheet.frame))
+            numbers = sheet.frame["reason"].value_counts().sort_index().to_dict()
+            for reason, times in numbers.items():
+                share = say(percent(sheet.total(times / total), 1), " of ", count(total))
+                rows.append([who, f"no {value}: {reason}", count(sheet.total(times)), share])
+            if not numbers:
+                rows.append([who, f"all have a {value}", count(total), ""])
+    return Table(
+        "What was read, dropped and kept, with the reasons; a reason without a row did not occur, and what a step "
+        "never saw is not counted.",
+        ["", "what", "count", "share"],
+        rows,
+    )
+
+
+def provenance_table(scorer: Record, paths: Mapping[str, str], runs: Mapping[str, Record], base: str) -> Table:
+    """The scorer, and where each policy lies and what trained it."""
+    revision = cite(scorer["revision"], scorer.key("revision"))
+    rows: list[list[str | Text]] = [
+        ["toxicity scorer", say(f"{scorer['id']}, revision ", revision, f", label “{scorer['label']}”")]
+    ]
+    for policy, path in paths.items():
+        if policy not in runs:
+            rows.append([policy, path if policy == base else f"{path}: not trained in this study"])
+            continue
+        record = runs[policy]
+        pairs = join(" and ", [say(count(number), f" {split}") for split, number in record["pairs"].items()])
+        versions = [
+            say(f"{name} ", cite(version, record["versions"].key(name))) for name, version in record["versions"].items()
+        ]
+        device = cite(record["device"], record.key("device"))
+        trained = say(": seed ", count(record["seed"]), ", ", pairs, " pairs, on ", device, "; ", join(", ", versions))
+        rows.append([policy, say(path, trained)])
+    return Table(
+        f"Who was judged and by whom{', and with which versions the policies were trained' if runs else ''}; the "
+        "digests are in dvc.lock, not here.",
+        ["", "identity"],
+        rows,
+    )
