@@ -39,7 +39,7 @@ def slots(device: str, runtime: Mapping[str, Any]) -> int:
 
 
 def lock_folder(device: str) -> Path:
-    """Where the lock files lie: a GPU's in a folder that all of a user's projects share, a CPU's in the project's own."""
+    """Where the lock files lie: a GPU's in a folder that a user's projects share, a CPU's in the project's own."""
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named)
     if device == "cuda":
