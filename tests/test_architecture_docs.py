@@ -10,9 +10,8 @@ from tests.test_architecture import SUBJECTS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-PLACE = re.compile(
-    r"`((?:tasks|flows|tests|tools|docs|metrics|data)/[\w./]*|[\w.]+\.(?:yaml|lock|md|toml))(?::(\w+))?`"
-)
+FOLDERS = "tasks|flows|tests|tools|docs|metrics|data"
+PLACE = re.compile(rf"`((?:{FOLDERS})/[\w./]*|[\w.]+\.(?:yaml|lock|md|toml))(?::(\w+))?`")
 PLACES = sorted(set(PLACE.findall(TEXT)))
 # Outputs of stages exist only after a study.
 MADE = re.compile(r"data/(?!mini_world)")

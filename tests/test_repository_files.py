@@ -29,7 +29,7 @@ def test_the_citation_is_complete() -> None:
 
 
 def test_stated_pythons_are_those_that_ci_tries() -> None:
-    """A classifier promises a version, so CI tests it; 3.13 is tried before it is promised. The README says the same."""
+    """A classifier promises a version, so CI tests it; 3.13 is tried before it is promised."""
     tried = set(CI["jobs"]["test"]["strategy"]["matrix"]["python"])
     promised = {found[1] for one in PROJECT["classifiers"] if (found := re.fullmatch(r".*:: (3\.\d+)", one))}
     assert tried == {"3.11", "3.13"}
