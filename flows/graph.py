@@ -85,6 +85,16 @@ def _read(root: Path, targets: Sequence[str]) -> list[Node]:
         ]
 
 
+def check_targets(root: Path, targets: Sequence[str]) -> None:
+    """GraphError for a target that is no stage of dvc.yaml; reads no data, so it waits for nobody."""
+    try:
+        with contextlib.chdir(root), Repo(str(root), config={"core": {"no_scm": True}}) as repo:
+            for target in targets:
+                repo.stage.collect(target)
+    except DvcException as error:
+        raise GraphError(f"dvc.yaml: {error}") from error
+
+
 def unsettled(nodes: Sequence[Node]) -> set[str]:
     """Stages that are stale or below a stale one: DVC must look at them again, in order."""
     graph = nx.DiGraph((parent, node.name) for node in nodes for parent in node.parents)
