@@ -26,7 +26,7 @@ sys.exit(status)
         ("study", '{"overrides": ["toy.rot=1"]}', "did you mean toy.root?"),
         ("study", '{"overrides": ["toy.root=word"]}', "expected a number"),
         ("reevaluate", '{"checkpoint": "/no/such"}', "/no/such: no such directory"),
-        ("reevaluate", '{"checkpoint": "."}', "no \*.safetensors"),
+        ("reevaluate", '{"checkpoint": "."}', "no *.safetensors"),
         ("sweep", '{"grid": {}}', "no parameter and no seed"),
         ("sweep", '{"grid": {"toy.rot": [1]}}', "did you mean toy.root?"),
     ],
