@@ -6,6 +6,7 @@ no generated text is in it. It names no person and no machine. Made from the rec
 time that these are.
 """
 
+# Long because one builder makes one crate: its entities refer to each other.
 import hashlib
 import tomllib
 from collections.abc import Iterator
