@@ -20,7 +20,7 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from flows import children
-from flows.graph import Node, locked_names, sort_lock, unsettled
+from flows.graph import Node, repro_order, sort_lock, unsettled
 from flows.runners import workers
 from tasks.plumbing import device_lock, ledger, lineage, params, project
 from tasks.plumbing.execution import EXPERIMENT, FLOW_RUN
@@ -78,7 +78,7 @@ def bring_up_to_date(
     run_id = str(flow_run.id)
     # A run that was cancelled and is tried again keeps its id; the STOP of the first attempt is not for the second.
     folder = project.root() / ledger.FOLDER / "running" / f"{run_id}-{flow_run.run_count}"
-    before = locked_names(root / "dvc.lock")
+    order = repro_order(root)
     todo = {node.name for node in nodes} if force else unsettled(nodes)
     more = {FLOW_RUN: run_id, PROGRESS: "1", project.ROOT_VARIABLE: str(project.root())}
     if device:
@@ -108,7 +108,7 @@ def bring_up_to_date(
         children.stop(folder)
         raise
     finally:
-        sort_lock(root, before, [node.name for node in nodes])
+        sort_lock(root, order)
         with contextlib.suppress(OSError):  # it was never made, or has the STOP that a late worker must see
             folder.rmdir()
     outcomes = {name: str(future.state.name) for name, future in futures.items()}
