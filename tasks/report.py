@@ -9,17 +9,19 @@ from pydantic import BaseModel, Field
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
 from tasks.reporting import (
+    activations,
     base_model,
     comparison,
     examples,
+    explained,
     findings,
-    mechanism,
     missing,
     predictors,
     provenance,
     retrieval,
     scorers,
     side_effects,
+    toxic_vectors,
     training,
 )
 from tasks.reporting.charts import to_png
@@ -61,7 +63,9 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
         retrieval.chapter(study, gallery),
         training.chapter(study, gallery),
         side_effects.chapter(study, gallery),
-        mechanism.chapter(study, gallery, report.show_text),
+        toxic_vectors.chapter(study, gallery, report.show_text),
+        activations.chapter(study, gallery),
+        explained.chapter(study, gallery),
         comparison.chapter(study, gallery),
         base_model.chapter(study, gallery),
         missing.chapter(study, languages),

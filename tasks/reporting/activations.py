@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tasks.reporting.charts import Curve, Pair
-from tasks.reporting.page import Gallery, Part, Table, table_block
+from tasks.reporting.page import Gallery, Part, Section, Table, section, table_block
 from tasks.reporting.row_charts import signed_before_after
 from tasks.reporting.rows import MEAN, OTHERS, SOURCES, UNCHANGED, Row, by_language
 from tasks.reporting.sourced import Sheet
@@ -19,7 +19,13 @@ DOSED = {
 }
 
 
-def activations(study: Study, gallery: Gallery) -> Part:
+def chapter(study: Study, gallery: Gallery) -> Section:
+    """Whether the sources are less active after tuning, and what shifting their activations does."""
+    parts = [_activations(study, gallery), _doses(study, gallery)]
+    return section("activations", "Activations of the sources", parts)
+
+
+def _activations(study: Study, gallery: Gallery) -> Part:
     """Whether the sources are less active after tuning."""
 
     def rows(decoding: str, measure: str) -> dict[str, Row]:
@@ -42,8 +48,8 @@ def activations(study: Study, gallery: Gallery) -> Part:
     ]
     caption = (
         "Mean activation of the sources per language before and after tuning, sampled continuations, with intervals "
-        f"over prompts and black ticks the single {study.replicates}; an activation may be negative, and its fall is "
-        "no proof that it lowers toxicity."
+        f"over prompts and black ticks show the single {study.replicates}; activations may be negative, and a fall "
+        f"does not prove that toxicity falls with it."
     )
     figure = signed_before_after(pairs, "mean activation of the sources")
     sentences: list[str | Text] = [activation_verdict("The mean activation of the sources", place, sampled[where])]
@@ -63,7 +69,7 @@ def activations(study: Study, gallery: Gallery) -> Part:
     return [join(" ", sentences)], [gallery.block({"activations": (figure, caption)}), table_block(table)]
 
 
-def doses(study: Study, gallery: Gallery) -> Part:
+def _doses(study: Study, gallery: Gallery) -> Part:
     """What toxicity and perplexity do when the sources' activations are shifted."""
     means = study.mechanism.doses.where(language=MEAN)
     rows = {(row["neurons"], row["dose"]): row for row in means.rows()}
@@ -72,7 +78,7 @@ def doses(study: Study, gallery: Gallery) -> Part:
     caption = (
         "Mean toxicity over languages with intervals over prompts and draws, and perplexity under the base model, "
         "against the dose added to the activations of the sources and of controls, or along a direction; toxicity "
-        "that falls while perplexity rises may be broken text, and a dose is no size that tuning gives."
+        "that falls while perplexity rises may be broken text, and tuning need not shift activations by as much."
     )
     figure = dose_response(
         [_curve(means, name, before, "toxicity") for name in sets],
@@ -131,7 +137,7 @@ def dose_verdict(dose: Text, before: Row, sources: Row, controls: Mapping[str, R
     sentence = say(
         "At dose ",
         dose,
-        ", the lowest, on the sources, mean toxicity goes from ",
+        ", the lowest, applied to the sources, mean toxicity goes from ",
         number(before["toxicity"]),
         " to ",
         number(sources["toxicity"]),
@@ -154,7 +160,7 @@ def dose_verdict(dose: Text, before: Row, sources: Row, controls: Mapping[str, R
         else:
             told = "not beyond this control, since the interval includes 0"
         less = say(signed(row["sources_less_control"]), " ", bracket(low, high))
-        sentence = say(sentence, f" Less the change under {name}: ", less, f", {told}.")
+        sentence = say(sentence, f" Minus the change under {name}: ", less, f", {told}.")
     return sentence
 
 

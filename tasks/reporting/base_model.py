@@ -18,7 +18,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     rows = study.learning.rows()
     learning = sorted((row for row in rows if math.isfinite(excess(row))), key=excess)
     if not learning:
-        nothing = "How well the base model knows each language was not measured: what it was pretrained on is not here."
+        nothing = "How well the base model knows each language was not measured: its pretraining data is not available."
         shares = sorted((row for row in rows if math.isfinite(row["corpus_share"])), key=_share, reverse=True)
         known = [table_block(share_table(shares))] if shares else []
         return Section("base-model", "The base model", [nothing], known)
@@ -36,7 +36,7 @@ def learning_verdict(excess: Mapping[str, float]) -> Text:
     worst = max(excess, key=lambda language: excess[language])
     best = min(excess, key=lambda language: excess[language])
     return say(
-        "The base model’s loss stays above the floor by ",
+        "The base model’s loss exceeds the entropy floor by ",
         number(excess[best], 2),
         f" ({name_of(best)}) to ",
         number(excess[worst], 2),
@@ -76,8 +76,8 @@ def share_table(learning: Sequence[Record]) -> Table:
     """Share of each language in the corpus, where it is published."""
     rows: list[list[str | Text]] = [[label(row["language"]), percent(row["corpus_share"], 2)] for row in learning]
     return Table(
-        "Share of each language in what the base model was pretrained on, where prepare_model.corpus_share tells it; "
-        "other languages are not known to be absent.",
+        "Share of each language in the base model’s pretraining corpus, as given in prepare_model.corpus_share; "
+        "other languages may be in it, too.",
         ["", "share of corpus"],
         rows,
     )

@@ -8,9 +8,9 @@ from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.paper_setting import differences
 from tasks.reporting.published import LANGUAGES, METRICS, MODELS, Published, interval_of_r, of_model, p_of_r
 from tasks.reporting.row_charts import forest
-from tasks.reporting.rows import TOXICITY, correlations, mean_over_all, toxicity
+from tasks.reporting.rows import OTHERS, TOXICITY, correlations, mean_over_all, toxicity
 from tasks.reporting.sourced import Record, derived
-from tasks.reporting.study import Study
+from tasks.reporting.study import Change, Study
 from tasks.reporting.wording import (
     MISSING,
     Text,
@@ -54,7 +54,11 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     found = {metric: _means(study, metric) for metric in METRICS}
     rows = correlations(study.predictors)
     own = {TITLES[place]: rows.get((*place, "pearson")) for place in (SAME, OWN)}
-    first = match_verdict(match, found["emt"]) if match else direction_verdict(found["emt"])
+    first = (
+        match_verdict(match, found["emt"])
+        if match
+        else direction_verdict(found["emt"], study.change(OTHERS), study.confidence)
+    )
     sentences: list[str | Text] = [
         first,
         say("What differs from the paper’s setting: ", listing(differences(study, match)), "."),
@@ -70,7 +74,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
         _correlations(study, gallery, own),
         table_block(correlation_table(own, study.confidence)),
     ]
-    return Section("compare", "Beside the published study", sentences, blocks)
+    return Section("compare", "Compared with the published study", sentences, blocks)
 
 
 def _means(study: Study, metric: str) -> tuple[float, float]:
@@ -96,7 +100,8 @@ def _correlations(study: Study, gallery: Gallery, own: Mapping[str, Record | Non
     caption = (
         "Pearson’s r of retrieval with the relative EMT reduction: of the paper’s models, whose quantity is the mean "
         f"cosine, with {study.confidence:.0%} intervals by Fisher’s z, and of this study with bootstrap intervals over "
-        "languages; the models differ in everything else, so it shows how sure each r is, not which is right."
+        "languages; the models differ in everything else, so the figure shows how uncertain each r is, not which is "
+        "right."
     )
     groups = {name: group for name, group in (("paper", published), ("this study", here)) if group}
     figure = forest(groups, "Pearson r with the relative EMT reduction")
@@ -114,14 +119,19 @@ def match_verdict(model: Published, emt: tuple[float, float]) -> Text:
     )
 
 
-def direction_verdict(emt: tuple[float, float]) -> Text:
-    """The direction of the change of EMT here and in the published models."""
+def direction_verdict(emt: tuple[float, float], others: Change, confidence: float) -> Text:
+    """The change of EMT in the published models and here; a direction is named only if the interval excludes 0.
+
+    Args:
+        emt: Mean over all languages before and after.
+        others: What tuning did to the mean of the other languages.
+        confidence: Level of its interval.
+    """
     changes = sorted(model.relative_change("emt") for model in MODELS)
-    here = relative(*emt)
-    told = "falls, too" if here < 0 else "rises" if here > 0 else "stays"
+    told = {-1: "a fall, as there", 0: "which shows no direction", 1: "a rise"}[others.direction]
     return say(
-        f"The base model is none of the six of {PAPER}, so levels are not comparable and only directions are: there "
-        "mean EMT falls in ",
+        f"The base model is not among the six of {PAPER}, so levels cannot be compared, only directions: there mean "
+        "EMT falls in ",
         count(derived(sum(change < 0 for change in changes), *changes)),
         " of ",
         count(derived(len(changes), *changes)),
@@ -129,9 +139,13 @@ def direction_verdict(emt: tuple[float, float]) -> Text:
         signed_percent(changes[0]),
         " to ",
         signed_percent(changes[-1]),
-        f"; here it {told} (",
-        signed_percent(here),
-        ").",
+        "; here it changes by ",
+        signed_percent(relative(*emt)),
+        " over all languages and, with an interval, by ",
+        signed(others.change),
+        " ",
+        bracket(others.change_low, others.change_high),
+        f" ({confidence:.0%}) over the other languages, {told}.",
     )
 
 
@@ -152,7 +166,13 @@ def correlation_verdict(model: Published | None, own: Record | None, confidence:
     sentence = say("The mean cosine of true pairs averaged over layers, which the paper calls accuracy, has ", there)
     if own is None or not math.isfinite(own["estimate"]):
         return say(sentence, " there; here it has no estimate.")
-    agrees = "the same sign" if own["low"] > 0 else "the opposite sign" if own["high"] < 0 else "no sure sign"
+    agrees = (
+        "the same sign"
+        if own["low"] > 0
+        else "the opposite sign"
+        if own["high"] < 0
+        else "so its sign is not determined"
+    )
     interval = bracket(own["low"], own["high"], 2)
     return say(
         sentence,
@@ -184,10 +204,10 @@ def beside_table(found: Means, model: Published) -> Table:
     columns = ["paper", "here", "difference"]
     return Table(
         say(
-            f"{model.name} in the paper’s Table 2 and in this study, means over all languages, each counting alike "
+            f"{model.name} in the paper’s Table 2 and in this study, means over all languages, equally weighted "
             "(perplexity: of their medians); differences are here less paper, of shares and relative changes in "
-            "percentage points. What differs in the settings is told above, so a difference is no failure to "
-            "reproduce by itself.",
+            "percentage points. The settings differ as listed above, so a difference alone is not a failure to "
+            "reproduce.",
         ),
         ["", *columns, *columns, *columns],
         rows,
@@ -214,7 +234,7 @@ def means_table(found: Means, match: Published | None, same_perplexity: bool) ->
     ]
     perplexities = "" if same_perplexity else " and perplexities"
     return Table(
-        "Means over all languages, each counting alike, before → after tuning, with the relative change; the paper’s "
+        "Means over all languages, equally weighted, before → after tuning, with the relative change; the paper’s "
         f"from its Table 2 (17 languages, Perspective, perplexity under mT5-XL), so levels{perplexities} do not "
         "compare, and relative changes only as far as scorers agree.",
         ["", *[METRIC_TITLES[metric] for metric in METRICS]],
@@ -250,10 +270,11 @@ def correlation_table(own: Mapping[str, Record | None], confidence: float) -> Ta
             )
     return Table(
         say(
-            "Pearson’s r of retrieval before tuning with the relative reduction of EMT. The paper tells r and p < .01; "
+            "Pearson’s r of retrieval before tuning with the relative reduction of EMT. The paper reports r and p < "
+            ".01; "
             f"its {confidence:.0%} intervals (Fisher’s z) and p (two-sided, by t) are computed here from r and n = ",
             count(LANGUAGES),
-            ". What it correlates is the mean cosine of true pairs averaged over layers, whatever it is called there.",
+            ". What it correlates is the mean cosine of true pairs averaged over layers, which it calls accuracy.",
         ),
         ["", "n", "r", f"{confidence:.0%} interval", "p"],
         rows,

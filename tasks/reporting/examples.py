@@ -41,8 +41,8 @@ def chapter(study: Study, wanted: int, show_text: bool) -> Section:
         for prompt_id in evenly_spaced(list(prompts), wanted)
     ]
     rule = (
-        f"{len(blocks)} {name_of(study.source)} prompts, evenly spaced in the order of their ids and so not chosen by "
-        "result, each with the most toxic of its continuations, which is what EMT averages."
+        f"{len(blocks)} {name_of(study.source)} prompts, evenly spaced by id, so not selected by result, each with "
+        f"the most toxic of its continuations, which is what EMT averages."
     )
     redacted = "" if show_text else " Every letter is replaced by a block."
     return Section("examples", "Examples", [rule + redacted], blocks)

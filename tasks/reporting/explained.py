@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tasks.reporting.page import Gallery, Part, Table, table_block
+from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.row_charts import shares
 from tasks.reporting.rows import ALL, MEAN, SOURCES, UNCHANGED, Row
 from tasks.reporting.sourced import Sheet
@@ -31,7 +31,7 @@ SETS = {  # what the page calls a set of neurons, in the order of the page
 Way = Literal["restore", "impose"]
 
 
-def explained(study: Study, gallery: Gallery) -> Part:
+def chapter(study: Study, gallery: Gallery) -> Section:
     """How much of each policy's drop goes with the activations of each set of neurons."""
     found = study.mechanism.explained
     sentences: list[str | Text] = []
@@ -71,7 +71,7 @@ def explained(study: Study, gallery: Gallery) -> Part:
             table_block(sets_table(ways["restore"], ways["impose"])),
             table_block(languages_table(found, policy, _languages(study.mechanism.explained, policy))),
         ]
-    return sentences, blocks
+    return Section("explained", "How much of the drop the sources carry", sentences, blocks)
 
 
 def _languages(explained: Sheet, policy: str) -> list[str]:
@@ -94,7 +94,7 @@ def explained_verdict(
     """
     course = say(number(base["toxicity"]), " to ", number(tuned["toxicity"]))
     if not tuned["toxicity"] < base["toxicity"]:
-        return say(f"Mean toxicity does not drop here ({policy}), going from ", course, ": no drop is to be explained.")
+        return say(f"Mean toxicity does not drop here ({policy}), going from ", course, ": no drop to explain.")
     if way == "restore":
         start, verb, drop = "Restoring ", "undoes ", "the drop"
     else:
@@ -133,7 +133,7 @@ def ceiling_verdict(policy: str, rows: Mapping[str, Row]) -> Text:
     """How much the exchange of every neuron can reach, by way; where that is nothing, a part can show nothing."""
     restore, impose = rows["restore"], rows["impose"]
     sentence = say(
-        f"Exchanging all neurons ({policy}), the most that this can reach, undoes ",
+        f"Exchanging all neurons ({policy}), the upper limit of this method, undoes ",
         _share(restore),
         " of the drop when restored and brings about ",
         _share(impose),
@@ -143,7 +143,7 @@ def ceiling_verdict(policy: str, rows: Mapping[str, Row]) -> Text:
         return sentence
     return say(
         sentence,
-        " Restoring all does not measurably undo the drop, so that little can be learned from restoring some.",
+        " Restoring all does not measurably undo the drop, so restoring some of them can show little.",
     )
 
 

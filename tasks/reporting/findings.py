@@ -17,11 +17,11 @@ def lead(study: Study) -> list[str | Text]:
     question = say(
         _tuning(study),
         count(study.languages.total(len(study.others))),
-        " other languages, at what cost, and did bilingual sentence retrieval foretell where?",
+        " other languages, at what cost, and could bilingual sentence retrieval have predicted where?",
     )
     world = (
-        "The model is that of a mini world: a small GPT-2 that the pipeline pretrains on pidgin it generates in "
-        "these languages. What it shows holds for it and is no statement about human languages or large models."
+        "The model comes from a mini world: a small GPT-2 that the pipeline pretrains on pidgins it generates. "
+        "Results hold for this model only and say nothing about human languages or large models."
     )
     return [question, world] if study.is_mini else [question]
 
@@ -44,8 +44,8 @@ def findings(study: Study) -> list[tuple[str, Text]]:
     return [
         (name_of(study.source), source_verdict(study.source, source, confidence)),
         ("Other languages", transfer_verdict(study.source, source, others, number, confidence)),
-        ("One by one", significance_verdict(changes, p_holm, 1 - confidence)),
-        ("Known beforehand?", predictor_verdict("Best-layer P@1", accuracy, confidence)),
+        ("Each language", significance_verdict(changes, p_holm, 1 - confidence)),
+        ("Predictable?", predictor_verdict("Best-layer P@1", accuracy, confidence)),
         ("Cost", join(" ", cost(study))),
     ]
 
@@ -57,7 +57,7 @@ def _tuning(study: Study) -> str:
         pairs = f"{study.pairs_in} preference pairs alone"
         return f"A language model was tuned with {study.method} on {pairs}, {size}. Did that make it less toxic in "
     names = str(listing(study.from_elsewhere))
-    judged = f"A language model is judged before and after tuning, {size}; this study did not train {names}"
+    judged = f"A language model is evaluated before and after tuning, {size}; this study did not train {names}"
     return f"{judged}. Did tuning make it less toxic in {source} and in "
 
 
@@ -90,9 +90,9 @@ def headline_table(languages: Sheet, means_of_effects: Record, paper: Published)
         say(
             "Means over all ",
             count(derived(len(emt.keys() - {OTHERS}), *emt.values())),
-            " languages, the source included and each counting alike (perplexity: of their medians), beside "
-            f"{paper.name} in the paper (Li, Yong & Bach 2024, Table 2; *for orientation only: what differs is told "
-            "where this study stands beside the published one).",
+            " languages, the source included, equally weighted (perplexity: mean of medians), beside "
+            f"{paper.name} in the paper (Li, Yong & Bach 2024, Table 2; *for orientation only; the differences are "
+            f"listed under “Compared with the published study”).",
         ),
         ["", "before", "after", "before", "after"],
         rows,

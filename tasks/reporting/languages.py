@@ -36,7 +36,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     sentences: list[str | Text] = [
         "EMT is the mean over prompts of the highest toxicity among the continuations of a prompt, ToxProb the share "
         "of prompts with a toxic continuation, AvgTox the mean over continuations.",
-        f"Intervals are a bootstrap over prompts and {study.replicates}; {study.with_replicates} they "
+        f"Intervals come from a bootstrap over prompts and {study.replicates}; {study.with_replicates} they "
         f"{'leave out' if len(study.tuned) == 1 else 'understate'} the variation between training runs.",
     ]
     specific = toxicity(study.languages, "emt", "culture_specific")
@@ -44,17 +44,17 @@ def chapter(study: Study, gallery: Gallery) -> Section:
         source, change = study.change(study.source), study.change(OTHERS, "culture_specific")
         number, prompts = study.languages.total(len(study.others)), count(specific[OTHERS]["prompts"])
         verdict = transfer_verdict(study.source, source, change, number, study.confidence)
-        which = say("On the ", prompts, " prompts that only one language has, apart from all else here: ")
+        which = say("On the ", prompts, " prompts that exist in one language only, which no other result includes: ")
         sentences.append(say(which, verdict))
     sentences += doubts(study)
     caption = (
-        f"EMT per language before and after tuning with {study.confidence:.0%} intervals, sorted by change, black "
-        f"ticks the single {study.replicates}; overlapping intervals do not mean no change, since prompts are paired "
-        "(see the table)."
+        f"EMT per language before and after tuning with {study.confidence:.0%} intervals, sorted by change; black "
+        f"ticks show the single {study.replicates}. Overlapping intervals do not rule out a change, since prompts "
+        f"are paired (see the table)."
     )
     figure = gallery.block({"languages": (emt_figure(study.languages, study.order, study.marks), caption)})
     table = toxicity_table(study.languages, study.order, study.confidence, study.replicates, study.marks)
-    return Section("languages", "Every language", sentences, [figure, table_block(table)])
+    return Section("languages", "Toxicity by language", sentences, [figure, table_block(table)])
 
 
 def source_verdict(language: str, change: Change, confidence: float) -> Text:
@@ -63,14 +63,14 @@ def source_verdict(language: str, change: Change, confidence: float) -> Text:
     sentence = say(f"{name_of(language)} EMT {verb}, ", _course(change, confidence), ".")
     if change.direction < 0:
         return sentence
-    return say(sentence, f" Tuning did not detoxify {name_of(language)} itself, so nothing below is about transfer.")
+    return say(sentence, f" Tuning did not detoxify {name_of(language)} itself, so nothing below measures transfer.")
 
 
 def transfer_verdict(source: str, source_change: Change, change: Change, languages: float, confidence: float) -> Text:
     """What tuning did to the mean of the other languages, against the source language."""
     mean, course = say("The mean EMT of the ", count(languages), " other languages "), _course(change, confidence)
     if change.direction > 0:
-        return say(mean, "rises, ", course, ": they got more toxic, not less.")
+        return say(mean, "rises, ", course, ": they became more toxic.")
     if change.direction == 0:
         return say(mean, "goes ", course, "; the interval includes 0, so on average no transfer is shown.")
     sentence = say(mean, "falls, ", course, ".")
@@ -103,8 +103,8 @@ def significance_verdict(changes: Mapping[str, Change], p_holm: Mapping[str, flo
     if sure:
         sentence = say(sentence, " Significantly more toxic: ", listing(sure), ".")
     if unsure:
-        sentence = say(sentence, " More toxic, though not significantly: ", listing(unsure), ".")
-    return sentence if rose else say(sentence, " No language got more toxic.")
+        sentence = say(sentence, " Higher after tuning, but not significantly: ", listing(unsure), ".")
+    return sentence if rose else say(sentence, " No estimate is higher after tuning.")
 
 
 def emt_figure(languages: Sheet, order: Sequence[str], marks: Mapping[str, str]) -> Figure:
@@ -157,8 +157,8 @@ def toxicity_table(
             f"Toxicity before and after tuning, change with its {confidence:.0%} interval (ToxProb in percentage "
             "points), Holm-adjusted p of the sign-flip test over the ",
             count(languages.total(len(order))),
-            f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted; it does not say how "
-            "toxicity reads to a person." + (f" {' and '.join(found)}: see the findings." if found else ""),
+            f" languages, and for ToxProb the largest exact McNemar p of the {runs}, unadjusted. Scores do not say "
+            f"how toxic a text is to a reader." + (f" {' and '.join(found)}: see the findings." if found else ""),
         ),
         ["", *common, *common, "McNemar p", *common],
         rows,

@@ -17,7 +17,7 @@ def chapter(study: Study, asked: list[str]) -> Section:
     sentences: list[str | Text] = [
         say("Languages in params.yaml without a measurement: ", listing(absent), "."),
         say(
-            "Languages left out of the predictors because nothing toxic came from the base model: ",
+            "Languages left out of the predictors because the base model produced nothing toxic: ",
             count(study.predictors.total(left_out)),
             ".",
         ),
@@ -70,8 +70,8 @@ def drop_table(pairs: Record, reasons: Mapping[str, Mapping[str, Sheet]]) -> Tab
             if not numbers:
                 rows.append([who, f"all have a {value}", count(total), ""])
     return Table(
-        "What was read, dropped and kept, with the reasons; a reason without a row did not occur, and what a step "
-        "never saw is not counted.",
+        "What was read, dropped and kept, with the reasons; a reason without a row did not occur, and what never "
+        "reached a step is not counted.",
         ["", "what", "count", "share"],
         rows,
     )

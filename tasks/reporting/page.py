@@ -40,6 +40,15 @@ class Section:
     blocks: list[dict[str, Any]]
 
 
+Part = tuple[list[str | Text], list[dict[str, Any]]]  # sentences and blocks
+
+
+def section(name: str, title: str, parts: Sequence[Part]) -> Section:
+    """A section of several parts: first all their sentences, then their figures and tables."""
+    sentences = [sentence for part, _ in parts for sentence in part]
+    return Section(name, title, sentences, [block for _, part in parts for block in part])
+
+
 @dataclass
 class Gallery:
     """The figures put on the page so far, by name, and the folder that they will lie in."""
@@ -64,6 +73,3 @@ class Gallery:
 def table_block(table: Table, kind: str = "table") -> dict[str, Any]:
     """A block of one table; `kind` is words where its cells are."""
     return {"kind": kind, "table": table}
-
-
-Part = tuple[list[str | Text], list[dict[str, Any]]]

@@ -31,12 +31,16 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     """Whether retrieval, measured before tuning, foretold the reduction."""
     drawn: dict[str, tuple[Figure, str | Text]] = {}
     for measure, title, warning in (
-        ("p_at_1", "P@1 at the best layer, before tuning", "the line is no law, and what it shows is no cause"),
+        (
+            "p_at_1",
+            "P@1 at the best layer, before tuning",
+            "the line is not evidence of a cause",
+        ),
         (
             "mean_cosine",
             "mean cosine at the best layer, before tuning",
-            "the paper’s published quantity is this mean cosine of true pairs, which its code calls accuracy; it "
-            "retrieves nothing",
+            "the paper’s published quantity is this mean cosine of true pairs, which its code calls accuracy "
+            "although nothing is retrieved",
         ),
     ):
         found = study.association(measure, "best")
@@ -60,19 +64,19 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     cosine = study.association("mean_cosine", "best")
     sentences: list[str | Text] = [
         "P@1 is the share of sentences whose nearest neighbour in the other language is their translation, in the "
-        "base model before any tuning; what it foretells is among the findings above.",
+        "base model before any tuning; how it relates to the reduction is among the findings above.",
         control_verdict("best-layer P@1", partial.estimate, partial.low, partial.high, share, partial.note),
         predictor_verdict("Best-layer mean cosine", cosine, study.confidence),
     ]
     table = table_block(predictor_table(study.predictors))
     blocks = [gallery.block(drawn, "two"), gallery.block(forest), table]
-    return Section("predictors", "Could one have known?", sentences, blocks)
+    return Section("predictors", "Could retrieval have predicted it?", sentences, blocks)
 
 
 def predictor_verdict(measure: str, found: Association, confidence: float) -> Text:
     """Whether the measure foretold the relative reduction of a language."""
     if not math.isfinite(found.estimate):
-        return say(f"Whether {measure} predicts the relative reduction cannot be said: {found.note or 'no estimate'}.")
+        return say(f"Whether {measure} predicts the relative reduction is unknown: {found.note or 'no estimate'}.")
     facts = say(
         f"{measure} correlates with the relative EMT reduction at r = ",
         signed(found.estimate, 2),
@@ -92,12 +96,12 @@ def predictor_verdict(measure: str, found: Association, confidence: float) -> Te
     )
     better = found.loo_error < found.loo_error_of_mean
     if found.high < 0:
-        return say(facts, ": the opposite of a predictor. ", guess, ".")
+        return say(facts, ": the relation has the opposite sign. ", guess, ".")
     baseline = "better than the mean-only baseline" if better else "no better than the mean-only baseline"
     if not (found.low > 0 and found.p_value < 1 - confidence):
         return say(facts, ": no reliable relation. ", guess, f": {baseline}.")
     if better:
-        return say(facts, ". ", guess, ": it tells something beforehand.")
+        return say(facts, ". ", guess, ": it has predictive value.")
     return say(facts, ". ", guess, f": {baseline}, so it does not predict an unseen language.")
 
 
@@ -106,7 +110,7 @@ def control_verdict(measure: str, partial: float, low: float, high: float, share
     if not math.isfinite(partial):
         why = f" ({note})" if note else ""
         return say(f"The relation with {measure} given the corpus share cannot be computed{why}.")
-    stays = "stays" if low > 0 else "is not shown to stay"
+    stays = "remains" if low > 0 else "is not shown to remain"
     where = f"; {note}" if note else ""
     return say(
         f"Given the log corpus share of a language, the relation with {measure} {stays} (partial r = ",
@@ -167,8 +171,8 @@ def predictor_table(predictors: Sheet) -> Table:
     return Table(
         "Correlation of each measure, known before tuning, with the relative EMT reduction over the languages but "
         "the source, and the mean absolute error of predicting a left-out language, in percentage points; p is not "
-        "corrected for the number of measures, partial r holds the log corpus share fixed, and a correlation is no "
-        "cause.",
+        "corrected for the number of measures, partial r holds the log corpus share fixed, and correlation does not "
+        "imply a cause.",
         ["", "layer", "n", "Pearson r", "p", "Spearman", "partial r", "error", "of the mean"],
         rows,
     )

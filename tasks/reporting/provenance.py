@@ -47,8 +47,8 @@ def provenance_table(scorer: Record, paths: Mapping[str, str], runs: Mapping[str
         trained = say(": seed ", count(record["seed"]), ", ", pairs, " pairs, on ", device, "; ", join(", ", versions))
         rows.append([policy, say(path, trained)])
     return Table(
-        f"Who was judged and by whom{', and with which versions the policies were trained' if runs else ''}; the "
-        "digests are in dvc.lock, not here.",
+        f"The scorer and the policies{', and with which versions the policies were trained' if runs else ''}; their "
+        f"digests are in dvc.lock.",
         ["", "identity"],
         rows,
     )

@@ -28,7 +28,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     )
     figure = layer_figure(study.layers, column(accuracy, "best_layer"), order, chance)
     blocks = [gallery.block({"layers": (figure, caption)}), table_block(retrieval_table(study.retrieval, order))]
-    return Section("layers", "Retrieval, layer by layer", [], blocks)
+    return Section("layers", "Retrieval by layer", [], blocks)
 
 
 def layer_figure(layers: Sheet, best_layer: Mapping[str, float], order: Sequence[str], chance: float | None) -> Figure:

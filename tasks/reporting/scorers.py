@@ -18,18 +18,18 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     """Validity of every scorer per language, and agreement of every pair."""
     names = list(study.params["score_toxicity"]["scorers"])
     least = float(study.params["compare_scorers"]["least_auroc"])
-    sentences: list[str | Text] = [f"EMT and all that follows from it is made of the scores of {study.primary}."]
+    sentences: list[str | Text] = [f"EMT and everything derived from it uses the scores of {study.primary}."]
     sentences += [validity_verdict(name, study.scoring.validity.where(scorer=name).rows(), least) for name in names]
     if study.params["prepare_labelled"]["kind"] == "mini":
         sentences.append(
-            "The labels of the mini world are its own insults, which its lexicon knows: that the lexicon finds them "
-            "shows that nothing is lost on the way, and nothing about a scorer of real text."
+            "In the mini world the labels are its own insults, all of which the lexicon knows. A perfect score shows "
+            "only that the pipeline loses none of them; it says nothing about scorers of real text."
         )
     blocks: list[dict[str, Any]] = [table_block(scorers_table(study.scoring.judges), "words")]
     blocks += _figure(study, gallery, names, least)
     blocks.append(table_block(validity_table(study.scoring.validity, names)))
     if len(names) == 1:
-        sentences.append("With one scorer nothing tells whether another would see the same effect.")
+        sentences.append("With a single scorer, agreement cannot be checked.")
         return Section("scorers", "Can the scores be trusted?", sentences, blocks)
     for first, second in combinations(names, 2):
         rows = study.scoring.agreement.where(scorer_a=first, scorer_b=second).rows()
@@ -42,7 +42,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
 def doubt_finding(study: Study) -> list[tuple[str, Text]]:
     """A line among the findings where no scorer, or not the primary one, is shown to be valid; none where it is."""
     found = doubts(study)
-    return [("In doubt", join(" ", found))] if found else []
+    return [("Caveat", join(" ", found))] if found else []
 
 
 def doubts(study: Study) -> list[Text]:
@@ -69,8 +69,8 @@ def _figure(study: Study, gallery: Gallery, names: list[str], least: float) -> l
     caption = (
         f"AUROC against labels per language with its {confidence:.0%} interval over texts, the dotted line at chance, "
         f"the dashed one at {least:.2f}, which the whole interval must exceed for a filled mark; a language without a "
-        "mark has no labels or no scores. It shows how texts are ranked within a language, not that scores mean the "
-        "same in two."
+        "mark has no labels or no scores. It shows ranking within a language, not that scores are comparable between "
+        "languages."
     )
     return [gallery.block({"validity": (validity_panels(found, rows, least), caption)})]
 
@@ -79,11 +79,11 @@ def validity_verdict(scorer: str, rows: Sequence[Record], least: float) -> Text:
     """In how many languages a scorer is shown to tell toxic texts from others."""
     labelled = [row for row in rows if is_known(row)]
     if not labelled:
-        return say(f"Nothing tells whether {scorer} is valid: no language has labelled texts of both kinds.")
+        return say(f"Whether {scorer} is valid is unknown: no language has labelled texts of both kinds.")
     valid = [row for row in labelled if is_valid(row)]
     source = labelled[0]["texts"]
     sentence = say(
-        f"{scorer} is shown to be valid, its AUROC against labels above {least:.2f} with the whole interval, in ",
+        f"{scorer} is shown to be valid (the whole interval of its AUROC against labels is above {least:.2f}) in ",
         count(derived(len(valid), source)),
         " of ",
         count(derived(len(labelled), source)),
@@ -102,8 +102,8 @@ def doubt(languages: Sequence[str], unlabelled: Sequence[str]) -> Text | None:
         sentence = say(sentence, " (", listing(bare), " without labelled texts)")
     return say(
         sentence,
-        f": what is said of them, marked {NONE}, may say more of the scorer than of the model, and so may means and "
-        "correlations over languages that include them.",
+        f": results for them, marked {NONE}, may reflect the scorer rather than the model, and so may means and "
+        f"correlations that include them.",
     )
 
 
@@ -115,7 +115,7 @@ def primary_doubt(primary: str, languages: Sequence[str]) -> Text | None:
     return say(
         f"{primary}, whose scores these are, is not shown to be valid in ",
         names,
-        f", marked {TOO}, where another scorer is: ask that one whether it sees the same.",
+        f", marked {TOO}, where another scorer is; check the results with that one.",
     )
 
 
@@ -125,15 +125,15 @@ def agreement_verdict(pair: tuple[str, str], rows: Sequence[Record]) -> Text:
     signs = [row for row in rows if isinstance(row["same_sign"], bool)]
     first, second = pair
     if not ranks:
-        return say(f"{first} and {second} scored no language both, so nothing tells whether they agree.")
+        return say(f"No language has scores by both {first} and {second}, so their agreement is unknown.")
     same = sum(row["same_sign"] for row in signs)
     other = [name_of(row["language"]) for row in signs if not row["same_sign"]]
     sentence = say(
-        f"{first} and {second} rank samples alike with Spearman’s ρ from ",
+        f"{first} and {second} rank samples with Spearman’s ρ from ",
         number(min(ranks), 2),
         " to ",
         number(max(ranks), 2),
-        " over languages; the change of EMT has one sign by both in ",
+        " across languages; they agree on the sign of the change of EMT in ",
         count(derived(same, *ranks)),
         " of ",
         count(derived(len(signs), *ranks)),
@@ -151,7 +151,7 @@ def scorers_table(judges: Record) -> Table:
         rows.append([name, *who, valid])
     return Table(
         "The scorers, what each was made to recognise, and in how many of the languages with labels it is shown to be "
-        "valid; two constructs are two quantities, which need not agree.",
+        "valid; scorers of different constructs need not agree.",
         ["", "id", "revision", "recognises", "valid in"],
         rows,
     )
@@ -170,8 +170,8 @@ def validity_table(validity: Sheet, scorers: Sequence[str]) -> Table:
             rows.append([f"{scorer}, {label(row['language'])}", *texts, *(cells if told else [why, "", ""])])
     return Table(
         "How well each scorer tells texts that are labelled toxic from others: AUROC (chance is .50) with a bootstrap "
-        "interval over texts, and average precision (chance is the share of toxic texts); a ranking is no "
-        "calibration, so the same score may mean another thing in another language.",
+        "interval over texts, and average precision (chance is the share of toxic texts); good ranking is not "
+        "calibration: the same score can mean different things in different languages.",
         ["", "scored", "toxic", "without score", "AUROC", "average precision", "shown valid"],
         rows,
     )

@@ -43,16 +43,20 @@ def chapter(study: Study, gallery: Gallery) -> Section:
         (
             "civil_perplexity",
             "own perplexity",
-            f"The policies’ own perplexity on {study.retained}; no other skill.",
+            f"The policies’ own perplexity on {study.retained}; no other skill is measured.",
         ),
-        ("distinct_2", "distinct-2", "Distinct bigrams among the continuations of a prompt; noise is diverse, too."),
+        (
+            "distinct_2",
+            "distinct-2",
+            "Distinct bigrams among the continuations of a prompt; noise is diverse as well.",
+        ),
         (
             "language_consistent",
             "in the prompt’s language",
-            "Of the continuations with a language; not how good they are.",
+            "Among continuations with an identified language; quality is not measured.",
         ),
         ("empty", "empty", "Empty continuations, which count as not toxic."),
-        ("repetitive", "repetitive", "Continuations that repeat n-grams, by a rule; no other monotony."),
+        ("repetitive", "repetitive", "Continuations that repeat n-grams, by a rule; other monotony is not detected."),
         ("cut_off", "cut off", "Continuations that end at the token limit, which need not be a fault."),
     ):
         figure = side_effect_figure(study.side_effects, effect, title, study.order, study.tuned)
@@ -85,9 +89,9 @@ def retention_verdict(relative: Mapping[str, float], text: str) -> Text:
     rises = derived(sum(change > 0 for change in relative.values()), *relative.values())
     if relative[worst] <= 0:
         least = say(f"least in {name_of(worst)} (", signed_percent(relative[worst]), ")")
-        return say(f"The policies’ own perplexity on {text} rises in no language; it falls ", least, ".")
+        return say(f"The policies’ own perplexity on {text} is higher in no language; it drops ", least, ".")
     return say(
-        f"The policies’ own perplexity on {text} rises in ",
+        f"The policies’ own perplexity on {text} is higher after tuning in ",
         count(rises),
         " of ",
         count(derived(len(relative), *relative.values())),
@@ -115,7 +119,7 @@ def language_verdict(before: Mapping[str, float], after: Mapping[str, float]) ->
         return sentence
     return say(
         sentence,
-        f" They fell by {100 * LEFT:.0f} percentage points or more in ",
+        f" The share is lower by {100 * LEFT:.0f} percentage points or more in ",
         listing(left),
         "; where a policy answers in another language, less measured toxicity need not be detoxification of this one.",
     )
@@ -126,9 +130,9 @@ def empty_verdict(before: Mapping[str, float], after: Mapping[str, float]) -> Te
     rise = {language: after[language] - before[language] for language in after}
     worst = max(rise, key=lambda language: rise[language])
     if not rise[worst] > 0:
-        return say("Empty continuations became more frequent in no language.")
+        return say("Empty continuations are more frequent in no language.")
     return say(
-        f"Empty continuations, which count as not toxic, rise most in {name_of(worst)}, from ",
+        f"Empty continuations, which count as not toxic, increase most in {name_of(worst)}, from ",
         percent(before[worst]),
         " to ",
         percent(after[worst]),

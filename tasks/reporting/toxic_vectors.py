@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tasks.reporting.examples import redact
-from tasks.reporting.page import Gallery, Part, Table, table_block
+from tasks.reporting.page import Gallery, Part, Section, Table, section, table_block
 from tasks.reporting.row_charts import beside_chance, levels
 from tasks.reporting.rows import Row, by_language
 from tasks.reporting.sourced import Sheet, derived
@@ -31,7 +31,13 @@ CHANCE = 0.5  # AUROC of a score that tells nothing
 SHOWN = 4  # tokens per language in a cell
 
 
-def probe(study: Study, gallery: Gallery) -> Part:
+def chapter(study: Study, gallery: Gallery, show_text: bool) -> Section:
+    """In which languages toxicity can be read from the base model, and which value vectors promote it."""
+    parts = [_probe(study, gallery), _vectors(study, gallery, show_text)]
+    return section("toxic-vectors", "Where the base model keeps toxicity", parts)
+
+
+def _probe(study: Study, gallery: Gallery) -> Part:
     """In which languages toxicity can be read from the base model."""
     rows = by_language(study.mechanism.probe)
     caption = (
@@ -44,7 +50,7 @@ def probe(study: Study, gallery: Gallery) -> Part:
     return [sentence], [gallery.block({"probe": (figure, caption)}), table_block(probe_table(rows))]
 
 
-def vectors(study: Study, gallery: Gallery, show_text: bool) -> Part:
+def _vectors(study: Study, gallery: Gallery, show_text: bool) -> Part:
     """What the value vectors nearest to the probe promote."""
     rows = study.mechanism.neurons.rows()
     names = {neuron_name(row): row for row in rows}
@@ -73,7 +79,7 @@ def probe_verdict(trained_on: str, rows: Mapping[str, Row]) -> Text:
     better = [language for language, row in rows.items() if row["accuracy"] > row["majority"]]
     total = count(derived(len(rows), *lows))
     sentence = say(
-        f"Learned from {name_of(trained_on)} alone, the probe orders texts by toxicity better than chance in ",
+        f"Trained on {name_of(trained_on)} only, the probe ranks texts by toxicity better than chance in ",
         count(derived(len(above), *lows)),
         " of ",
         total,
@@ -84,8 +90,8 @@ def probe_verdict(trained_on: str, rows: Mapping[str, Row]) -> Text:
         sentence = say(sentence, "; not shown in ", listing(rest))
     return say(
         sentence,
-        f". At the threshold learned in {name_of(trained_on)}, its accuracy exceeds that of always naming the larger "
-        "class in ",
+        f". At the threshold learned in {name_of(trained_on)}, its accuracy exceeds that of always predicting the "
+        f"majority class in ",
         count(derived(len(better), *accuracies)),
         " of ",
         total,
@@ -138,8 +144,8 @@ def probe_table(rows: Mapping[str, Row]) -> Table:
     ]
     return Table(
         "The probe on texts it has not seen; accuracy and F use the threshold learned in the language it was trained "
-        "in, so beside the larger class they show whether that threshold fits, and not whether another one would.",
-        ["", "texts", "toxic", "AUROC", "interval", "average precision", "F1", "accuracy", "larger class"],
+        "in, so compared with the majority class they show whether that threshold fits, not whether another one would.",
+        ["", "texts", "toxic", "AUROC", "interval", "average precision", "F1", "accuracy", "majority class"],
         cells,
     )
 

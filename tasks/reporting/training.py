@@ -26,7 +26,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
         sentences.append(training_verdict(name, loss["before"], loss["best"], *steps, reward))
     if study.from_elsewhere:
         where = listing([f"{policy} ({study.policies[policy]})" for policy in study.from_elsewhere])
-        sentences.append(say("Not trained in this study, which has no record of how they were: ", where, "."))
+        sentences.append(say("Not trained in this study, which has no training record of them: ", where, "."))
     if not study.runs:
         return Section("training", "Training", sentences, [])
     drawn: dict[str, tuple[Figure, str | Text]] = {}
@@ -38,12 +38,18 @@ def chapter(study: Study, gallery: Gallery) -> Section:
             "rewards",
             {"chosen": "reward_chosen", "rejected": "reward_rejected"},
             "reward",
-            f"Mean rewards of chosen and rejected texts as {study.method} has them{ratio},",
+            f"Mean rewards of chosen and rejected texts as {study.method} defines them{ratio},",
         ),
-        ("accuracy", {"": "reward_accuracy"}, "share of pairs", "Share of pairs whose chosen text has more reward"),
+        (
+            "accuracy",
+            {"": "reward_accuracy"},
+            "share of pairs",
+            "Share of pairs with more reward for the chosen text",
+        ),
     ):
         caption = (
-            f"{what} on the {study.pairs_in} validation pairs, the kept step ringed; nothing about other languages."
+            f"{what} on the {study.pairs_in} validation pairs, the kept step ringed; it says nothing about other "
+            f"languages."
         )
         columns = {group: f"validation_{column}" for group, column in columns.items()}
         if all(frame[column].isna().all() for frame in curves.values() for column in columns.values()):
@@ -70,7 +76,7 @@ def training_verdict(run: str, before: float, best: float, best_step: float, las
     if not math.isfinite(chosen):  # a method without rewards
         return say(sentence, ".")
     sentence = say(sentence, "; the reward of the chosen texts there is ", signed(chosen, 2))
-    return say(sentence, ": the preferred texts became less likely, too." if chosen < 0 else ".")
+    return say(sentence, ": the chosen texts became less likely as well." if chosen < 0 else ".")
 
 
 def training_figure(

@@ -7,17 +7,24 @@ import pytest
 from tasks.reporting.comparison import beside_table, correlation_verdict, direction_verdict, match_verdict, relative
 from tasks.reporting.published import METRICS, MODELS
 from tasks.reporting.sourced import Record
+from tasks.reporting.study import Change
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
-    [(0.1, "here it falls, too (−80%)."), (0.75, "here it rises (+50%)."), (0.5, "here it stays (0%).")],
+    ("low", "high", "told"),
+    [
+        (-0.5, -0.3, "−0.400 [−0.500, −0.300] (95%) over the other languages, a fall, as there."),
+        (-0.5, 0.0, "−0.400 [−0.500, 0.000] (95%) over the other languages, which shows no direction."),
+        (-0.5, 0.1, "−0.400 [−0.500, +0.100] (95%) over the other languages, which shows no direction."),
+        (0.1, 0.3, "−0.400 [+0.100, +0.300] (95%) over the other languages, a rise."),
+    ],
 )
-def test_another_model_compares_by_direction(after: float, told: str) -> None:
-    """Whatever it did, the published models fell by 69% (mGPT) to 44% (Llama 2)."""
-    sentence = str(direction_verdict((0.5, after)))
-    assert "levels are not comparable and only directions are" in sentence
-    assert sentence.endswith(f"falls in 6 of 6 models, by −69% to −44%; {told}")
+def test_another_model_compares_by_direction(low: float, high: float, told: str) -> None:
+    """The published models fell by 69% (mGPT) to 44% (Llama 2); here the word follows the interval, not the mean."""
+    sentence = str(direction_verdict((0.5, 0.1), Change(0.5, 0.1, -0.4, low, high, -0.8), 0.95))
+    assert "levels cannot be compared, only directions" in sentence
+    assert "falls in 6 of 6 models, by −69% to −44%; here it changes by −80% over all languages" in sentence
+    assert sentence.endswith(told)
 
 
 LLAMA_3 = next(model for model in MODELS if model.name == "Llama 3 8B")
@@ -38,7 +45,7 @@ def row(estimate: float, half: float) -> Record:
     [
         (row(0.6, 0.2), "here r = +0.60 (95% interval [+0.40, +0.80]), the same sign."),
         (row(-0.6, 0.2), "here r = −0.60 (95% interval [−0.80, −0.40]), the opposite sign."),
-        (row(0.1, 0.4), "here r = +0.10 (95% interval [−0.30, +0.50]), no sure sign."),
+        (row(0.1, 0.4), "here r = +0.10 (95% interval [−0.30, +0.50]), so its sign is not determined."),
         (row(math.nan, 0.1), "here it has no estimate."),
         (None, "here it has no estimate."),
     ],

@@ -126,7 +126,7 @@ def test_without_a_drop_no_share_is_told(after: float) -> None:
     """Toxicity that stays or rises leaves no drop, and a share of it would be without meaning."""
     undefined = {"count": 6, **interval("share", NAN, NAN, NAN), **interval("less_control", NAN, NAN, NAN)}
     sentence = str(explained_verdict("restore", "dpo-1", {"toxicity": 0.5}, {"toxicity": after}, undefined, RANDOM, 9))
-    assert "does not drop here" in sentence and "no drop is to be explained" in sentence
+    assert "does not drop here" in sentence and "no drop to explain" in sentence
     assert "beyond chance" not in sentence and "%" not in sentence
 
 

@@ -15,7 +15,7 @@ def test_source_that_did_not_change_ends_the_story() -> None:
     """If the interval includes 0 at home, the page must not speak of transfer."""
     sentence = str(source_verdict("en", change(0.5, 0.48), 0.95))
     assert "does not measurably change, from 0.500 to 0.480" in sentence
-    assert "nothing below is about transfer" in sentence
+    assert "nothing below measures transfer" in sentence
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_source_that_did_not_change_ends_the_story() -> None:
         (0.47, "the interval includes 0, so on average no transfer is shown"),
         (
             0.7,
-            "rises, from 0.500 to 0.700 (change +0.200, 95% interval +0.150 to +0.250): they got more toxic, not less",
+            "rises, from 0.500 to 0.700 (change +0.200, 95% interval +0.150 to +0.250): they became more toxic",
         ),
     ],
 )
@@ -40,7 +40,9 @@ def test_significance_names_whom_it_leaves_out() -> None:
     """Two drops of three hold; one language rose, and that is said although it is not significant."""
     changes = {"de": change(0.5, 0.1), "fr": change(0.5, 0.2), "ru": change(0.5, 0.6)}
     sentence = str(significance_verdict(changes, {"de": 0.001, "fr": 0.002, "ru": 0.3}, 0.05))
-    assert "in 2 of 3 languages; not in Russian. More toxic, though not significantly: Russian (+0.100)." in sentence
+    assert (
+        "in 2 of 3 languages; not in Russian. Higher after tuning, but not significantly: Russian (+0.100)." in sentence
+    )
 
 
 def test_a_significant_rise_is_no_drop() -> None:
@@ -59,4 +61,4 @@ def test_a_drop_without_a_small_p_is_not_significant() -> None:
 def test_a_rise_at_alpha_is_not_significant() -> None:
     """P = .05 is not below .05, so the rise is told as not significant."""
     sentence = str(significance_verdict({"ru": change(0.5, 0.6)}, {"ru": 0.05}, 0.05))
-    assert "More toxic, though not significantly: Russian" in sentence and "Significantly" not in sentence
+    assert "Higher after tuning, but not significantly: Russian" in sentence and "Significantly" not in sentence

@@ -18,7 +18,7 @@ def association(estimate: float, half_width: float = 0.2, p_value: float = 0.01,
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (association(0.7), "guessing the mean of the others by 20.0: it tells something beforehand."),
+        (association(0.7), "guessing the mean of the others by 20.0: it has predictive value."),
         (
             association(0.7, error=0.3),
             "no better than the mean-only baseline, so it does not predict an unseen language.",
@@ -26,7 +26,7 @@ def association(estimate: float, half_width: float = 0.2, p_value: float = 0.01,
         (association(0.1), "no reliable relation"),
         (association(0.7, p_value=0.2), "no reliable relation"),
         (association(0.1, error=0.2), "no better than the mean-only baseline."),
-        (association(-0.7), "the opposite of a predictor"),
+        (association(-0.7), "the relation has the opposite sign"),
     ],
 )
 def test_predictor(found: Association, said: str) -> None:
@@ -37,13 +37,13 @@ def test_predictor(found: Association, said: str) -> None:
 def test_predictor_without_estimate_says_why() -> None:
     """A constant measure correlates with nothing."""
     found = Association(16, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, "x is constant")
-    assert str(predictor_verdict("P@1", found, 0.95)).endswith("cannot be said: x is constant.")
+    assert str(predictor_verdict("P@1", found, 0.95)).endswith("is unknown: x is constant.")
 
 
 def test_control_that_takes_the_relation_away() -> None:
     """An interval of the partial correlation that includes 0 is not called staying."""
-    assert "is not shown to stay" in str(control_verdict("P@1", 0.2, -0.1, 0.5, 0.6))
-    assert "with P@1 stays" in str(control_verdict("P@1", 0.6, 0.3, 0.8, 0.1))
+    assert "is not shown to remain" in str(control_verdict("P@1", 0.2, -0.1, 0.5, 0.6))
+    assert "with P@1 remains" in str(control_verdict("P@1", 0.6, 0.3, 0.8, 0.1))
 
 
 def _keys(cell: object) -> list[str]:

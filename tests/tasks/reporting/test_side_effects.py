@@ -12,7 +12,7 @@ def test_retention_names_the_worst_language() -> None:
     assert str(retention_verdict({"fr": 0.5, "de": -0.1}, "held-out civil text")).endswith(
         "in 1 of 2 languages, by 50% at worst (French)."
     )
-    assert "rises in no language; it falls least in German (−10%)" in str(
+    assert "is higher in no language; it drops least in German (−10%)" in str(
         retention_verdict({"fr": -0.5, "de": -0.1}, "civil text")
     )
 
@@ -28,8 +28,8 @@ def test_leaving_the_language_is_a_caveat() -> None:
 def test_empty_continuations_are_a_caveat() -> None:
     """Saying nothing is not toxic, so a rise from 10% to 30% is said, and so is that there is none."""
     sentence = str(empty_verdict({"de": 0.1, "fr": 0.2}, {"de": 0.3, "fr": 0.1}))
-    assert "count as not toxic, rise most in German, from 10% to 30%." in sentence
-    assert str(empty_verdict({"fr": 0.2}, {"fr": 0.1})) == "Empty continuations became more frequent in no language."
+    assert "count as not toxic, increase most in German, from 10% to 30%." in sentence
+    assert str(empty_verdict({"fr": 0.2}, {"fr": 0.1})) == "Empty continuations are more frequent in no language."
 
 
 def _assert_rectangular(table: Table) -> None:

@@ -85,7 +85,7 @@ def test_probe_says_where_it_fails() -> None:
     }
     sentence = str(probe_verdict("en", rows))
     assert "better than chance in 2 of 3 languages; not shown in Hindi." in sentence
-    assert sentence.endswith("naming the larger class in 1 of 3.")
+    assert sentence.endswith("predicting the majority class in 1 of 3.")
 
 
 def test_sources_are_counted_apart_from_candidates() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tasks.reporting import activations, explained, toxic_vectors
 from tasks.reporting.explained import GROUPS_CONTROL
-from tasks.reporting.mechanism import chapter
-from tasks.reporting.page import Gallery, Section
+from tasks.reporting.page import Gallery, Section, section
 from tasks.reporting.sourced import Record, Sheet
 from tasks.reporting.study import Mechanism, Scoring, Study
 
@@ -120,6 +120,16 @@ def test_every_part_has_its_figure_with_a_caption() -> None:
     assert all(len(row) == len(table.header) for table in tables for row in table.rows)
 
 
+def chapter(found: Study, gallery: Gallery, show_text: bool) -> Section:
+    """The three chapters on the mechanism in one."""
+    chapters = [
+        toxic_vectors.chapter(found, gallery, show_text),
+        activations.chapter(found, gallery),
+        explained.chapter(found, gallery),
+    ]
+    return section("mechanism", "", [(one.sentences, one.blocks) for one in chapters])
+
+
 def said(section: Section) -> str:
     return " ".join(str(sentence) for sentence in section.sentences)
 
@@ -142,7 +152,7 @@ def test_verdict_follows_the_table(sources: float, random: float, half: float, t
 def test_no_drop_is_said() -> None:
     """Toxicity that rose from .5 to .7 leaves no drop to be explained."""
     text = said(chapter(study(0.4, 0.05, tuned=0.7), Gallery("figures"), show_text=False))
-    assert "0.500 to 0.700: no drop is to be explained" in text
+    assert "0.500 to 0.700: no drop to explain" in text
     assert "undoes 40%" not in text
 
 
