@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tasks import __main__ as cli
-from tasks.statistics.uncertainty import mean_effect_over_languages
+from tasks.statistics.intervals import mean_effect_over_languages
 from tests.published_data import json_lines, project, rtp_lx_row, rtp_lx_zip
 
 
