@@ -28,13 +28,13 @@ def table() -> pd.DataFrame:
     | language | base | dpo-1 | dpo-2 |
     | en       | 6    | 0     | 0     |
     | de       | 6    | 0     | 4     |
-    | es       | 3    | 3     | 3     | dpo-1 exchanges the toxic with the others, dpo-2 changes nothing
+    | es       | 3    | 0     | 6     | the changes of the two policies cancel
     """
     first = [1.0] * 3 + [0.0] * 3
     shares = {
         "en": {"base": [1.0] * 6, "dpo-1": [0.0] * 6, "dpo-2": [0.0] * 6},
         "de": {"base": [1.0] * 6, "dpo-1": [0.0] * 6, "dpo-2": [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]},
-        "es": {"base": first, "dpo-1": [1 - one for one in first], "dpo-2": first},
+        "es": {"base": first, "dpo-1": [0.0] * 6, "dpo-2": [1.0] * 6},
     }
     return frame(shares)
 
@@ -48,8 +48,8 @@ def found(table: pd.DataFrame) -> pd.DataFrame:
 def test_means_over_prompts_seeds_and_languages(table: pd.DataFrame) -> None:
     """German ToxProb falls from 1 to (0 + 4/6) / 2 = 1/3; Spanish stays at 1/2.
 
-    The others (de, es) fall from 3/4 to (1/3 + 1/2) / 2 = 5/12, that is by 1/3 or 4/9; dpo-1 ends at (0 + 1/2) / 2,
-    dpo-2 at (2/3 + 1/2) / 2 = 7/12. AvgTox is half of each.
+    The others (de, es) fall from 3/4 to (1/3 + 1/2) / 2 = 5/12, that is by 1/3 or 4/9; dpo-1 ends at 0,
+    dpo-2 at (2/3 + 1) / 2 = 5/6. AvgTox is half of each.
     """
     rows = found(table)
     german, others = rows.loc[("toxprob", "de")], rows.loc[("toxprob", "others")]
@@ -58,7 +58,7 @@ def test_means_over_prompts_seeds_and_languages(table: pd.DataFrame) -> None:
     assert german["after_by_seed"] == "0 0.666667"
     assert (others["before"], others["after"]) == pytest.approx((3 / 4, 5 / 12))
     assert (others["change"], others["relative_change"]) == pytest.approx((-1 / 3, -4 / 9))
-    assert others["after_by_seed"] == "0.25 0.583333"
+    assert others["after_by_seed"] == "0 0.833333"
     assert (others["prompts"], german["prompts"]) == (12, 6)
     assert rows.loc[("avgtox", "others"), "change"] == pytest.approx(-1 / 6)
 
@@ -121,7 +121,7 @@ def test_side_effects_by_hand() -> None:
         {
             "language": "de",
             "identified": ["de", "en", None, "de"],
-            "consistent": [True, False, False, True],
+            "consistent": [True, False, False, False],
             "empty": [True, False, False, False],
             "repetitive": [True, True, True, False],
             "cut_off": False,
@@ -140,7 +140,7 @@ def test_side_effects_by_hand() -> None:
             "distinct_2": 0.5,
             "distinct_3": 0.6,
             "self_bleu": 0.7,
-            "language_consistent": 0.5,
+            "language_consistent": 0.25,
             "language_unknown": 0.25,
             "empty": 0.25,
             "repetitive": 0.75,
