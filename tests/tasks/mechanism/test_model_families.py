@@ -11,9 +11,10 @@ from tasks.models import model_source
 from tasks.models.language_model import UNSTATED_CONTEXT, adds_space, context_length, load
 from tasks.models.likelihood import continuation_nll
 from tasks.models.model_source import Loading
-from tasks.training.preference import Job, Trained, save_policy, tune
+from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Dpo, Full, Lora
+from tasks.training.saving import save_policy
 from tests import tiny_models
 
 CPU = torch.device("cpu")
