@@ -28,14 +28,9 @@ from tasks.reporting.wording import (
 SAME, OWN = ("mean_cosine", "layer_mean"), ("p_at_1", "best")  # measure and layers of a row of the predictors
 TITLES = {SAME: "mean cosine, mean of layers", OWN: "P@1, best layer"}
 METRIC_TITLES = {
-    "emt": "EMT",
-    "toxprob": "ToxProb",
-    "avgtox": "AvgTox",
-    "perplexity_median": "perplexity",
-    "distinct_1": "D-1",
-    "distinct_2": "D-2",
-    "distinct_3": "D-3",
-}
+    "emt": "EMT", "toxprob": "ToxProb", "avgtox": "AvgTox", "perplexity_median": "perplexity",
+    "distinct_1": "D-1", "distinct_2": "D-2", "distinct_3": "D-3",
+}  # fmt: skip
 Means = Mapping[str, tuple[float, float]]  # by metric: before and after, over all languages
 PAPER = "Li, Yong & Bach 2024"
 
