@@ -7,10 +7,10 @@ from typing import Annotated, Literal, assert_never
 import pandas as pd
 from pydantic import BaseModel, Field, field_validator
 
-from tasks.models import model_source
+from tasks.models.adopt import Loading, adopt
 from tasks.models.language_model import encode
 from tasks.models.likelihood import continuation_nll
-from tasks.models.model_source import Loading
+from tasks.models.pinned import hub_model
 from tasks.models.torch_setup import set_up
 from tasks.plumbing.files import write_csv, writing
 from tasks.plumbing.progress import progress, visible
@@ -95,9 +95,9 @@ def run(prepare_model: PrepareModel, mini_world: World) -> str:
         case Local():
             return _adopt(prepare_model, prepare_model.path, str(prepare_model.path), {"kind": "local"})
         case Hub():
-            revision = model_source.commit(prepare_model.id, prepare_model.revision)
-            origin = {"kind": "hub", "id": prepare_model.id, "revision": revision}
-            return _adopt(prepare_model, model_source.fetch(prepare_model.id, revision), prepare_model.id, origin)
+            origin = {"kind": "hub", "id": prepare_model.id, "revision": prepare_model.revision}
+            source = hub_model(prepare_model.id, prepare_model.revision)
+            return _adopt(prepare_model, source, prepare_model.id, origin)
         case _:
             assert_never(prepare_model)
 
@@ -106,7 +106,7 @@ def _adopt(params: Local | Hub, source: Path, name: str, origin: dict[str, str])
     """Of a model from elsewhere, only published shares of languages are known; everything else stays empty."""
     loading = Loading.model_validate(params.model_dump(include=set(Loading.model_fields)))
     with writing(MODEL) as part:
-        summary = model_source.adopt(source, name, loading, part, origin)
+        summary = adopt(source, name, loading, part, origin)
     learning = pd.DataFrame({"language": sorted(params.corpus_share)}, columns=LEARNING_COLUMNS)
     learning["corpus_share"] = learning["language"].map(params.corpus_share)
     write_csv(LEARNING, learning)

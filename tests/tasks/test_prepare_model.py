@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks import __main__ as cli
 from tasks import prepare_model
+from tasks.models import pinned
 from tests import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,7 @@ def test_a_local_model_becomes_the_base_model(project: Path, monkeypatch: pytest
 def test_only_a_hub_model_may_ask_the_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """HF_HUB_OFFLINE is left alone for kind hub alone, and a user's own stands; the card names id and commit."""
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr(prepare_model.model_source, "snapshot_download", lambda *args, **kwargs: "mine")
+    monkeypatch.setattr(pinned, "snapshot_download", lambda *args, **kwargs: "mine")
     hub = {"kind": "hub", "path": "params.yaml", "id": "owner/name", "revision": COMMIT, **ELSEWHERE}
     assert _prepare(hub) == 0
     assert "HF_HUB_OFFLINE" not in os.environ

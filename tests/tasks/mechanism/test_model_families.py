@@ -7,10 +7,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.generation.decoding import Decoding, continue_prompts
-from tasks.models import model_source
+from tasks.models.adopt import Loading, adopt
 from tasks.models.language_model import UNSTATED_CONTEXT, adds_space, context_length, load
 from tasks.models.likelihood import continuation_nll
-from tasks.models.model_source import Loading
 from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Dpo, Full, Lora
@@ -50,7 +49,7 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     name, tied = request.param
     folder = tmp_path_factory.mktemp("families")
     source = tiny_models.make(folder / "source", name, tied)
-    model_source.adopt(source, name, LOADING, folder / "base", {"kind": "local"})
+    adopt(source, name, LOADING, folder / "base", {"kind": "local"})
     return name, tied, folder / "base"
 
 

@@ -2,12 +2,23 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from tasks.models import pinned
-from tasks.models.pinned import folder_digest, pinned_file, pinned_model
+from tasks.models.pinned import folder_digest, hub_model, pinned_file, pinned_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -46,10 +57,66 @@ def test_weights_that_can_run_code_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("revision", ["main", "0123456", COMMIT.upper(), "0" * 64])
-def test_a_branch_of_a_hub_model_is_refused(revision: str) -> None:
-    """Branches and short hashes move or are ambiguous."""
-    with pytest.raises(ValueError, match=r"is no commit.*huggingface\.co/org/name/commits/main"):
-        pinned_model("org/name", revision)
+def test_a_branch_is_refused_with_its_commit(revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Branches move and short hashes are ambiguous. The message is the line to write; without the hub, the page."""
+    info = SimpleNamespace(model_info=lambda model, revision: SimpleNamespace(sha=COMMIT))
+    monkeypatch.setattr(pinned, "HfApi", lambda: info)
+    for read in (pinned_model, hub_model):
+        with pytest.raises(ValueError, match=f"'{revision}' is no commit.*`revision: {COMMIT}`"):
+            read("org/name", revision)
+
+    def unreachable(model: str, revision: str) -> None:
+        raise OfflineModeIsEnabled("offline")
+
+    monkeypatch.setattr(pinned, "HfApi", lambda: SimpleNamespace(model_info=unreachable))
+    with pytest.raises(ValueError, match=r"could not be asked.*OfflineModeIsEnabled.*huggingface\.co/org/name/commits"):
+        hub_model("org/name", revision)
+
+
+def _answer(error: type[Exception], status: int) -> Exception:
+    response = httpx.Response(status, request=httpx.Request("GET", "https://huggingface.co"))
+    return error("message", response=response)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            _answer(GatedRepoError, 403),
+            r"accept its terms at https://huggingface\.co/org/name.*`hf auth login`.*HF_TOKEN",
+        ),
+        (_answer(RepositoryNotFoundError, 404), r"no model org/name.*check the id in params\.yaml"),
+        (_answer(RevisionNotFoundError, 404), f"has no commit {COMMIT}"),
+        (_answer(HfHubHTTPError, 502), f"`hf download org/name --revision {COMMIT}`"),
+        (LocalEntryNotFoundError("not cached"), f"`hf download org/name --revision {COMMIT}`"),
+        (OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE is set, or there is no network"),
+    ],
+)
+def test_the_hubs_refusals_say_what_to_do(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gated, missing or private, no such commit, a failing hub, offline: base models and scorers get one answer."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pinned, "snapshot_download", refuse)
+    for read in (pinned_model, hub_model):
+        with pytest.raises(ValueError, match=message):
+            read("org/name", COMMIT)
+
+
+def test_only_files_that_cannot_run_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit is asked for without asking what it is, and neither pickles nor Python files are."""
+    asked: dict[str, Any] = {}
+
+    def download(model: str, **options: Any) -> str:
+        asked.update(model=model, **options)
+        return str(tmp_path)
+
+    monkeypatch.setattr(pinned, "HfApi", None)
+    monkeypatch.setattr(pinned, "snapshot_download", download)
+    assert hub_model("org/name", COMMIT) == tmp_path
+    assert (asked["model"], asked["revision"]) == ("org/name", COMMIT)
+    assert not {"*.bin", "*.pt", "*.pkl", "*.py", "*"} & set(asked["allow_patterns"])
 
 
 def test_a_commit_is_read_from_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,17 @@
-"""A model from elsewhere is taken over as it is, or refused with what to do; only the hub's edge is faked."""
+"""A model from elsewhere is taken over as it is, or refused with what to do."""
 
 import hashlib
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 import torch
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer
 
-from tasks.models import model_source
+from tasks.models.adopt import Chat, Loading, adopt
 from tasks.models.language_model import (
     decode_completions,
     encode,
@@ -28,12 +19,10 @@ from tasks.models.language_model import (
     encode_prompts,
     load,
 )
-from tasks.models.model_source import Chat, Loading
 from tasks.training.preference_pair import tokenise_pair
 from tests import tiny_models
 
 CPU = torch.device("cpu")
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLAIN = Loading(dtype="auto", attention=None, device_map=None, prompt_format="plain")
 
 
@@ -43,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _adopt(source: Path, target: Path, **changes: Any) -> dict[str, Any]:
-    model_source.adopt(source, "tiny", PLAIN.model_copy(update=changes), target, {"kind": "local"})
+    adopt(source, "tiny", PLAIN.model_copy(update=changes), target, {"kind": "local"})
     return dict(json.loads((target / "model_card.json").read_text()))
 
 
@@ -160,72 +149,3 @@ def test_completions_gain_and_lose_no_space(source: Path, text: str) -> None:
     assert decode_completions(tokenizer, [ids]) == [text]
     prompt = encode(tokenizer, ["the tea"])[0]
     assert tokenizer.decode([*prompt[1:], *ids]) == "the tea" + text
-
-
-# -- the hub -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_commit_is_taken_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """40 hexadecimal digits name the bytes; nobody is asked."""
-    monkeypatch.setattr(model_source, "HfApi", None)
-    assert model_source.commit("owner/name", COMMIT) == COMMIT
-
-
-def test_a_branch_is_refused_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message is the line to write; without the hub, it is the page to look at."""
-    info = SimpleNamespace(model_info=lambda model_id, revision: SimpleNamespace(sha=COMMIT))
-    monkeypatch.setattr(model_source, "HfApi", lambda: info)
-    with pytest.raises(ValueError, match=f"'main'.*`revision: {COMMIT}`"):
-        model_source.commit("owner/name", "main")
-
-    def unreachable(model_id: str, revision: str) -> None:
-        raise OfflineModeIsEnabled("offline")
-
-    monkeypatch.setattr(model_source, "HfApi", lambda: SimpleNamespace(model_info=unreachable))
-    with pytest.raises(
-        ValueError, match=r"could not be asked.*OfflineModeIsEnabled.*huggingface\.co/owner/name/commits"
-    ):
-        model_source.commit("owner/name", "main")
-
-
-def _answer(error: type[Exception], status: int) -> Exception:
-    response = httpx.Response(status, request=httpx.Request("GET", "https://huggingface.co"))
-    return error("message", response=response)  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (
-            _answer(GatedRepoError, 403),
-            r"accept its terms at https://huggingface\.co/owner/name.*`hf auth login`.*HF_TOKEN",
-        ),
-        (_answer(RepositoryNotFoundError, 404), r"no model owner/name.*check prepare_model\.id"),
-        (_answer(RevisionNotFoundError, 404), f"has no commit {COMMIT}"),
-        (LocalEntryNotFoundError("not cached"), f"`hf download owner/name --revision {COMMIT}`"),
-        (OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE, or no network"),
-    ],
-)
-def test_the_hubs_refusals_say_what_to_do(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gated, missing or private, no such commit, offline: each has its own remedy."""
-
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise error
-
-    monkeypatch.setattr(model_source, "snapshot_download", refuse)
-    with pytest.raises(ValueError, match=message):
-        model_source.fetch("owner/name", COMMIT)
-
-
-def test_only_files_that_cannot_run_are_fetched(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commit is asked for by name, and neither pickles nor Python files."""
-    asked: dict[str, Any] = {}
-
-    def download(model_id: str, revision: str, allow_patterns: list[str]) -> str:
-        asked.update(id=model_id, revision=revision, patterns=allow_patterns)
-        return str(source)
-
-    monkeypatch.setattr(model_source, "snapshot_download", download)
-    assert model_source.fetch("owner/name", COMMIT) == source
-    assert (asked["id"], asked["revision"]) == ("owner/name", COMMIT)
-    assert not {"*.bin", "*.pt", "*.pkl", "*.py", "*"} & set(asked["patterns"])

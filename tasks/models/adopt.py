@@ -1,30 +1,21 @@
-"""Makes a language model the study's base model: from a directory, or at a commit of the Hugging Face hub.
+"""Makes a language model in a directory the study's base model.
 
-Weights come as safetensors only, and no code of a model's author is run.
+Weights are read from safetensors only, and no code of a model's author is run.
 """
 
-import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from pydantic import BaseModel, Field
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.models.language_model import LOADING, PROMPT_FORMAT, context_length, encode_prompts
+from tasks.models.pinned import file_digest, weight_files
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+# What a tokenizer can be made of; each line is enough. mGPT has a vocabulary and merges alone.
+TOKENIZERS = (["tokenizer.json"], ["tokenizer.model"], ["vocab.json", "merges.txt"], ["spiece.model"])
 CARD = "model_card.json"
 
 
@@ -47,53 +38,6 @@ class Loading(BaseModel, frozen=True, extra="forbid"):
     prompt_format: Literal["plain"] | Chat = Field(
         description="plain, or {system: TEXT or null}: the tokenizer's chat template"
     )
-
-
-def commit(model_id: str, revision: str) -> str:
-    """The revision if it is a commit.
-
-    Raises:
-        ValueError: It is a name that moves. The message gives its commit of now, where the hub can be asked.
-    """
-    if COMMIT.fullmatch(revision):
-        return revision
-    complaint = f"prepare_model.revision {revision!r} of {model_id} is a name that moves, not a commit of 40 hex digits"
-    try:
-        found = HfApi().model_info(model_id, revision=revision).sha
-    except Exception as error:  # whatever the hub or the network raises; the complaint stands without an answer
-        raise ValueError(
-            f"{complaint}; the hub could not be asked for it ({type(error).__name__}): "
-            f"see https://huggingface.co/{model_id}/commits/main"
-        ) from error
-    raise ValueError(f"{complaint}; write down what it is now: `revision: {found}`")
-
-
-def fetch(model_id: str, revision: str) -> Path:
-    """Folder of the hub's cache with a model at a commit.
-
-    Raises:
-        ValueError: There is no such model or commit, it is gated, or the hub cannot be reached; with what to do.
-    """
-    page = f"https://huggingface.co/{model_id}"
-    try:
-        return Path(snapshot_download(model_id, revision=revision, allow_patterns=WANTED))
-    except GatedRepoError as error:
-        raise ValueError(
-            f"{model_id} is gated: accept its terms at {page}, make a token with read access at "
-            "https://huggingface.co/settings/tokens, then `hf auth login`, or set HF_TOKEN"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ValueError(f"{model_id} has no commit {revision}: see {page}/commits/main") from error
-    except RepositoryNotFoundError as error:
-        raise ValueError(
-            f"the hub has no model {model_id} that this user may see: check prepare_model.id; if it is private, "
-            "`hf auth login`, or set HF_TOKEN"
-        ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ValueError(
-            f"{model_id} at {revision} is not in the cache, and the hub cannot be reached (HF_HUB_OFFLINE, or no "
-            f"network): where there is one, `hf download {model_id} --revision {revision}`, and bring HF_HOME here"
-        ) from error
 
 
 def adopt(source: Path, name: str, loading: Loading, target: Path, origin: dict[str, Any]) -> str:
@@ -155,18 +99,9 @@ def _check(source: Path, name: str) -> dict[str, str]:
     """SHA-256 of the weight files, by name."""
     if not source.is_dir():
         raise ValueError(f"{name}: {source} is no directory; prepare_model.path must name one with a model")
-    for needed in ("config.json", "tokenizer*"):
-        if not list(source.glob(needed)):
-            raise ValueError(f"{name}: no {needed} in {source}")
-    files = sorted(source.glob("*.safetensors"))
-    if not files:
-        raise ValueError(
-            f"{name}: no *.safetensors. Other weights can run code when they are read, so they are not. For a model of "
-            "the hub look for an automatic conversion among its pull requests and give that commit; or convert it "
-            "once, in an isolated place, with from_pretrained(...).save_pretrained(...), and use kind: local"
-        )
-    digests = {}
-    for path in files:
-        with path.open("rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    if not (source / "config.json").is_file():
+        raise ValueError(f"{name}: no config.json in {source}")
+    if not any(all((source / file).is_file() for file in files) for files in TOKENIZERS):
+        wanted = ", or ".join(" and ".join(files) for files in TOKENIZERS)
+        raise ValueError(f"{name}: no tokenizer in {source}; it needs {wanted}")
+    return {path.name: file_digest(path) for path in weight_files(source, name)}
