@@ -114,6 +114,10 @@ class RtpLxPairs(PublishedPairs, frozen=True, extra="forbid"):
         description="accepted: I know that this trains on a benchmark whose authors ask not to, and that prompts of "
         "RTP-LX then no longer measure anything but memory"
     )
+    cut_alike: bool = Field(
+        default=False,
+        description="cut the longer completion of a pair to the length of the shorter; the toxic are ten times as long",
+    )
 
 
 PreparePairs = Annotated[
@@ -141,7 +145,7 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
         else:
             rows[texts] = tokens
     if not rows:
-        raise ValueError(f"prepare_pairs: all {len(drawn)} pairs were dropped: {dict(drops)}; raise the token limits")
+        raise ValueError(_all_dropped(len(drawn), drops))
     rows = _limited(rows, spoken, prepare_pairs, drops)
     frame = pd.DataFrame(
         [(spoken[texts], *texts, *tokens) for texts, tokens in rows.items()],
@@ -202,6 +206,9 @@ def _make(params: PreparePairs, world: World) -> tuple[list[Told], dict[str, Any
         prompt, chosen, rejected = (clean_text(text, tally, strip=False) for text in texts)
         pair, repeated = pair_sources.strip_prompt((prompt, chosen, rejected))
         repeats.update(repeated)
+        if isinstance(params, RtpLxPairs) and params.cut_alike and all(pair):
+            pair, shortened = pair_sources.cut_alike(pair)
+            notes["cut"] = notes.get("cut", 0) + shortened
         pairs.append((language, pair))
     shares = _shares(params)
     notes |= {"language": shares if len(shares) > 1 else next(iter(shares)), "read": len(read)}
@@ -277,6 +284,21 @@ def _limited(
         raise ValueError(f"prepare_pairs.{error}; dropped were {dict(drops)}") from error
     drops["over_limit"] += len(rows) - len(drawn)
     return {pairs[int(number)]: rows[pairs[int(number)]] for number in drawn}
+
+
+_REMEDIES = {
+    "empty": "the source has no text in prompt, chosen or rejected (RTP-LX has completions from version 1.0 on)",
+    "chosen_equals_rejected": "the two completions are the same; check which columns are named",
+    "prompt_too_long": "raise prepare_pairs.max_prompt_tokens",
+    "completion_too_long": "raise prepare_pairs.max_completion_tokens",
+}
+
+
+def _all_dropped(read: int, drops: Mapping[str, int]) -> str:
+    """Counts by reason, and the remedy of the most frequent one."""
+    reasons = {reason: count for reason, count in drops.items() if reason != "read" and count}
+    most = max(reasons, key=lambda reason: reasons[reason])
+    return f"prepare_pairs: all {read} pairs were dropped: {reasons}. Most often: {_REMEDIES[most]}"
 
 
 def drop_reason(

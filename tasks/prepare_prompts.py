@@ -45,6 +45,11 @@ class RtpLxPrompts(BaseModel, frozen=True, extra="forbid"):
     culture_specific: int | None = Field(
         ge=0, description="at most so many of a language's own prompts; null takes all"
     )
+    normalise: bool = Field(
+        default=False,
+        description="remove what differs between translators: final ellipsis and full stop, "
+        "full-width forms, no-break spaces; cleaning.json counts them either way",
+    )
 
 
 class WebPrompts(BaseModel, frozen=True, extra="forbid"):
@@ -55,6 +60,11 @@ class WebPrompts(BaseModel, frozen=True, extra="forbid"):
     limit: int | None = Field(gt=1, description="prompts per language; null takes all")
     min_toxicity: float | None = Field(
         ge=0, le=1, description="published Perspective score from which a prompt is taken; null takes all"
+    )
+    normalise: bool = Field(
+        default=False,
+        description="remove what differs between translators: final ellipsis and full stop, "
+        "full-width forms, no-break spaces; cleaning.json counts them either way",
     )
 
 
@@ -112,7 +122,8 @@ def _shared_and_own(params: RtpLxPrompts, tallies: dict[str, Tally]) -> tuple[di
     shared, own = {}, {}
     for language, entries in rtp_lx.read(params.path, list(tallies), params.password).items():
         prompts = {rtp_lx.prompt_id(index): entry.prompt for index, entry in entries.items()}
-        cleaned = clean_column(prompts, tallies[language])
+        cleaned = clean_column(prompts, tallies[language], params.normalise)
+        tallies[language].noticed["index_repaired"] += sum(entry.moved for entry in entries.values())
         common = rtp_lx.shared_prompts(entries)
         shared[language] = {prompt: text for prompt, text in cleaned.items() if prompt in common}
         rest = drop_empty({prompt: text for prompt, text in cleaned.items() if prompt not in common}, tallies[language])
@@ -130,7 +141,8 @@ def _web_prompts(params: PolygloPrompts | RealToxicityPrompts, tallies: dict[str
         prompts = _read(params, language, list(tallies))
         ids = [f"{language}-{number:06d}" for number in range(len(prompts))]
         column = drop_empty(
-            clean_column(dict(zip(ids, (prompt.text for prompt in prompts), strict=True)), tally), tally
+            clean_column(dict(zip(ids, (prompt.text for prompt in prompts), strict=True)), tally, params.normalise),
+            tally,
         )
         if params.min_toxicity is not None:
             scores = dict(zip(ids, (prompt.toxicity for prompt in prompts), strict=True))

@@ -82,6 +82,8 @@ def read_snapshot(
 def read_rtp_lx(path: Path, language: str, password: str) -> tuple[list[Texts], int]:
     """RTP-LX's benign and toxic completions of each prompt, and how many texts got a space in front.
 
+    A pair stands by itself, so a locale that does not line up with English is read too.
+
     The published completions begin without the space that separates them from the prompt; one is added where the
     language has spaces and neither side has one.
 
@@ -89,7 +91,7 @@ def read_rtp_lx(path: Path, language: str, password: str) -> tuple[list[Texts], 
         ValueError: As `rtp_lx.read`.
     """
     pairs, added = [], 0
-    for entry in rtp_lx.read(path, [language], password)[language].values():
+    for entry in rtp_lx.read(path, [language], password, aligned=False)[language].values():
         texts = [entry.benign, entry.completion]
         if language not in _UNSPACED and not entry.prompt[-1:].isspace():
             spaced = [f" {text}" if text[:1].isalnum() else text for text in texts]
@@ -109,6 +111,26 @@ def strip_prompt(pair: Texts) -> tuple[Texts, list[str]]:
     ]
     chosen, rejected = (text.removeprefix(prompt) if prompt else text for text in completions)
     return (prompt, chosen, rejected), repeats
+
+
+def cut_alike(pair: Texts) -> tuple[Texts, bool]:
+    """The pair with the longer completion cut to the characters of the shorter, and whether it was.
+
+    The cut moves back to the end of a word where one is begun and another precedes it.
+    """
+    prompt, *completions = pair
+    length = min(map(len, completions))
+    chosen, rejected = (_cut(text, length) for text in completions)
+    return (prompt, chosen, rejected), [chosen, rejected] != completions
+
+
+def _cut(text: str, length: int) -> str:
+    kept = text[:length]
+    if length < len(text) and not text[length].isspace():
+        words = kept.rstrip().rsplit(maxsplit=1)
+        if len(words) == 2 and not kept[-1:].isspace():
+            kept = kept[: len(kept) - len(words[1])]
+    return kept.rstrip() if length < len(text) else text
 
 
 def _texts(rows: Sequence[Row], columns: Sequence[str], name: str) -> list[tuple[str, ...]]:
