@@ -3,10 +3,10 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
@@ -73,7 +73,16 @@ class PolygloPrompts(WebPrompts, frozen=True, extra="forbid"):
 
     kind: Literal["polyglo"] = Field(description="polyglo: snapshot of the dataset's repository")
     subset: Literal["ptp", "wildchat"] = Field(description="ptp: web text; wildchat: what people typed to a chat model")
-    split: str = Field(description="of the subset: full (25,000 per language) or small (5,000)")
+    split: Literal["full", "small", "wildchat"] = Field(
+        description="of ptp: full (25,000 per language) or small (5,000); of wildchat: wildchat"
+    )
+
+    @model_validator(mode="after")
+    def _split_of_subset(self) -> Self:
+        if (self.subset == "wildchat") != (self.split == "wildchat"):
+            wanted = "wildchat" if self.subset == "wildchat" else "full or small"
+            raise ValueError(f"subset {self.subset} has no split {self.split}; write split: {wanted}")
+        return self
 
 
 class RealToxicityPrompts(WebPrompts, frozen=True, extra="forbid"):

@@ -196,14 +196,14 @@ def test_the_remedy_fits_the_reason(make, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_benchmark_pairs_can_be_cut_alike(make) -> None:
-    """The toxic completion has 10 words, the benign one 1; cut, they differ by less than a word."""
-    rtp_lx_zip(
-        Path("a.zip"), {"EN": [rtp_lx_row(n, f"you are {n} a", "fool " * 10, "wonderful friend") for n in range(4)]}
-    )
+    """The toxic completion has 20 characters, the benign one 8; cut at a word, at most as many."""
+    rows = [rtp_lx_row(n, f"you are {n} a", "fool fool fool fool.", "good man") for n in range(4)]
+    rtp_lx_zip(Path("a.zip"), {"EN": rows})
     section = {"kind": "rtp_lx", "path": "a.zip", "language": "en", "contamination": "accepted"}
-    assert set(make(**section)[0]["rejected"].str.len()) == {51}
+    whole, _, cleaning = make(**section)
+    assert set(whole["rejected"]) == {" fool fool fool fool."} and "cut" not in cleaning
     pairs, _, cleaning = make(**section, cut_alike=True)
-    assert set(pairs["rejected"]) == {" fool fool fool"} and set(pairs["chosen"]) == {" wonderful friend"}
+    assert set(pairs["rejected"]) == {" fool"} and set(pairs["chosen"]) == {" good man"}
     assert cleaning["cut"] == 4
 
 
