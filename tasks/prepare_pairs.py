@@ -145,7 +145,7 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
         else:
             rows[texts] = tokens
     if not rows:
-        raise ValueError(_all_dropped(len(drawn), drops))
+        raise ValueError(f"prepare_pairs: {pair_sources.all_dropped(drops)}")
     rows = _limited(rows, spoken, prepare_pairs, drops)
     frame = pd.DataFrame(
         [(spoken[texts], *texts, *tokens) for texts, tokens in rows.items()],
@@ -284,21 +284,6 @@ def _limited(
         raise ValueError(f"prepare_pairs.{error}; dropped were {dict(drops)}") from error
     drops["over_limit"] += len(rows) - len(drawn)
     return {pairs[int(number)]: rows[pairs[int(number)]] for number in drawn}
-
-
-_REMEDIES = {
-    "empty": "the source has no text in prompt, chosen or rejected (RTP-LX has completions from version 1.0 on)",
-    "chosen_equals_rejected": "the two completions are the same; check which columns are named",
-    "prompt_too_long": "raise prepare_pairs.max_prompt_tokens",
-    "completion_too_long": "raise prepare_pairs.max_completion_tokens",
-}
-
-
-def _all_dropped(read: int, drops: Mapping[str, int]) -> str:
-    """Counts by reason, and the remedy of the most frequent one."""
-    reasons = {reason: count for reason, count in drops.items() if reason != "read" and count}
-    most = max(reasons, key=lambda reason: reasons[reason])
-    return f"prepare_pairs: all {read} pairs were dropped: {reasons}. Most often: {_REMEDIES[most]}"
 
 
 def drop_reason(

@@ -1,6 +1,6 @@
 """Reads preference pairs that somebody else made: (prompt, chosen, rejected) as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,12 @@ Texts = tuple[str, str, str]
 _LEE = ("prompt_text", "unpert_gen_text", "pert_gen_text")
 # Written between words without a space, so that nothing is missing where a completion begins.
 _UNSPACED = ("ja", "th", "zh")
+_REMEDIES = {
+    "empty": "the source has no text in prompt, chosen or rejected (RTP-LX has completions from version 1.0 on)",
+    "chosen_equals_rejected": "the two completions are the same; check which columns are named",
+    "prompt_too_long": "raise prepare_pairs.max_prompt_tokens",
+    "completion_too_long": "raise prepare_pairs.max_completion_tokens",
+}
 
 
 def read_lee(folder: Path) -> list[Texts]:
@@ -131,6 +137,17 @@ def _cut(text: str, length: int) -> str:
         if len(words) == 2 and not kept[-1:].isspace():
             kept = kept[: len(kept) - len(words[1])]
     return kept.rstrip() if length < len(text) else text
+
+
+def all_dropped(drops: Mapping[str, int]) -> str:
+    """What to say when no pair is left: counts by reason, and the remedy for the most frequent one.
+
+    Args:
+        drops: Pairs by reason, and those `read`.
+    """
+    reasons = {reason: count for reason, count in drops.items() if reason != "read" and count}
+    most = max(reasons, key=lambda reason: reasons[reason])
+    return f"all {drops['read']} pairs were dropped: {reasons}; most often: {_REMEDIES[most]}"
 
 
 def _texts(rows: Sequence[Row], columns: Sequence[str], name: str) -> list[tuple[str, ...]]:

@@ -196,14 +196,14 @@ def test_the_remedy_fits_the_reason(make, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_benchmark_pairs_can_be_cut_alike(make) -> None:
-    """The toxic completion has 20 characters, the benign one 8; cut at a word, at most as many."""
-    rows = [rtp_lx_row(n, f"you are {n} a", "fool fool fool fool.", "good man") for n in range(4)]
+    """The toxic completion has 11 characters, the benign one 7; cut at a word, at most as many."""
+    rows = [rtp_lx_row(n, f"you are {n} a", "a bad fool", "a good") for n in range(4)]
     rtp_lx_zip(Path("a.zip"), {"EN": rows})
     section = {"kind": "rtp_lx", "path": "a.zip", "language": "en", "contamination": "accepted"}
     whole, _, cleaning = make(**section)
-    assert set(whole["rejected"]) == {" fool fool fool fool."} and "cut" not in cleaning
+    assert set(whole["rejected"]) == {" a bad fool"} and "cut" not in cleaning
     pairs, _, cleaning = make(**section, cut_alike=True)
-    assert set(pairs["rejected"]) == {" fool"} and set(pairs["chosen"]) == {" good man"}
+    assert set(pairs["rejected"]) == {" a bad"} and set(pairs["chosen"]) == {" a good"}
     assert cleaning["cut"] == 4
 
 

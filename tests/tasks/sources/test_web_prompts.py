@@ -47,7 +47,7 @@ def test_polyglo_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ptp-sv: has no full-\*\.parquet .*take 'sv' out of params\.yaml"):
         read_polyglo(tmp_path, "sv", "ptp", "full", False)
     _polyglo(tmp_path, "wildchat-en/wildchat-0.parquet", ["hello"])
-    with pytest.raises(ValueError, match=r"full-0\.parquet: column 'toxicity' is missing; it has text, prompt"):
+    with pytest.raises(ValueError, match=r"wildchat-0\.parquet: column 'toxicity' is missing; it has text, prompt"):
         read_polyglo(tmp_path, "en", "wildchat", "wildchat", True)
 
 
