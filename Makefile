@@ -10,12 +10,12 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help setup setup-test setup-vllm repro study flow ui verify test lint type lock mirror mlflow clean
+.PHONY: help setup setup-test setup-vllm repro study flow ui verify test test-fast lint type lock mirror mlflow clean
 HOST ?= 127.0.0.1
 PORT ?= 4200
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: .venv/installed ## create .venv and install what requirements.lock pins
 
@@ -56,8 +56,15 @@ ui: setup ## start Prefect's server and worker on this machine, with everything 
 verify: setup ## check that every file and number is what dvc.lock and git say
 	$(BIN)/polydetox verify
 
+# A worker per core; those with a Prefect server stay on one.
+WORKERS ?= logical
+PYTEST = OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup
+
 test: setup-test ## run the tests, the shrunken study from end to end among them
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: setup-test ## run the tests that need no study, server or many processes: under a minute
+	$(PYTEST) -m "not gpu and not network and not slow"
 
 lint: setup-test ## check style and format
 	$(BIN)/ruff check .

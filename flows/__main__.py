@@ -12,6 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from flows.forms import REQUESTS, problem
+from flows.local_server import running_api
+from tasks.plumbing import project
+
 FLOWS = {
     "study": "bring every stage up to date",
     "reevaluate": "evaluate one more checkpoint against the base model",
@@ -34,26 +38,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # Prefect reads its settings at import, so the address comes first.
-    from flows.local_server import running_api  # noqa: PLC0415
-
+    try:
+        request = REQUESTS[chosen.flow].model_validate(json.loads(chosen.request))
+        wrong = problem(project.root(), request)
+    except json.JSONDecodeError as error:
+        wrong = f"the request is not valid JSON: {error}"
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'request'}: {one['msg']}" for one in error.errors())
+    if wrong:
+        print(f"python -m flows {chosen.flow}: {wrong}", file=sys.stderr)
+        return 2
     if "PREFECT_API_URL" not in os.environ and (url := running_api()):
         os.environ["PREFECT_API_URL"] = url
+    # Prefect takes seconds to load and reads its settings at import, so it comes after the checks and the address.
     module = importlib.import_module(f"flows.{chosen.flow}")
-    try:
-        request = module.Request.model_validate(_json(parser, chosen.request))
-    except ValidationError as error:
-        parser.error(str(error))
     state: Any = getattr(module, chosen.flow)(request, return_state=True)
     # A flow that failed gives its state like any other; the shell must hear of it.
     return 0 if state.is_completed() else 1
-
-
-def _json(parser: argparse.ArgumentParser, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        parser.error(f"the request is not valid JSON: {error}")
 
 
 if __name__ == "__main__":

@@ -8,22 +8,14 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field
 
+from flows.forms import AuditRequest as Request
 from tasks.audit import crate
 from tasks.audit.verify import Verification
 from tasks.audit.verify import verify as verify_project
 from tasks.plumbing import ledger, project
 
 SHOWN = 100  # mismatches in the table; their number is in the message
-
-
-class Request(BaseModel):
-    """What the audit makes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    export: bool = Field(default=True, description="Also export the study as a Workflow Run RO-Crate (.zip).")
 
 
 DEFAULT = Request()

@@ -85,6 +85,16 @@ def _read(root: Path, targets: Sequence[str]) -> list[Node]:
         ]
 
 
+def check_targets(root: Path, targets: Sequence[str]) -> None:
+    """GraphError for a target that is no stage of dvc.yaml; reads no data, so it waits for nobody."""
+    try:
+        with contextlib.chdir(root), Repo(str(root), config={"core": {"no_scm": True}}) as repo:
+            for target in targets:
+                repo.stage.collect(target)
+    except DvcException as error:
+        raise GraphError(f"dvc.yaml: {error}") from error
+
+
 def unsettled(nodes: Sequence[Node]) -> set[str]:
     """Stages that are stale or below a stale one: DVC must look at them again, in order."""
     graph = nx.DiGraph((parent, node.name) for node in nodes for parent in node.parents)
@@ -92,14 +102,20 @@ def unsettled(nodes: Sequence[Node]) -> set[str]:
     return stale.union(*(nx.descendants(graph, name) for name in stale if name in graph))
 
 
-def sort_lock(root: Path, before: Sequence[str], order: Sequence[str]) -> None:
-    """Gives dvc.lock the order that `dvc repro` would have given it: old entries stay, new ones follow in its order.
+def repro_order(root: Path) -> list[str]:
+    """All stages of dvc.yaml in the order in which `dvc repro` runs, and therefore records, them."""
+    with contextlib.chdir(root), Repo(str(root)) as repo:
+        return [stage.addressing for stage in plan_repro(repo.index.graph) if isinstance(stage, PipelineStage)]
 
-    Stages that run in parallel end, and are written, in any order. Nothing but the order changes, so where another
-    process does not let go of the project the file stays as it is.
+
+def sort_lock(root: Path, order: Sequence[str]) -> None:
+    """Sorts dvc.lock as an uninterrupted `dvc repro` from nothing writes it, whatever ran or was killed before.
+
+    Parallel stages finish, and are recorded, in any order. Only the order changes, so if another process holds the
+    project the file stays as it is; the next run sorts it.
     """
     lock = root / "dvc.lock"
-    if not lock.exists() or locked_names(lock) == _ranked(locked_names(lock), before, order):
+    if not lock.exists() or locked_names(lock) == _ranked(locked_names(lock), order):
         return
     deadline = time.monotonic() + SORT_SECONDS
     while time.monotonic() < deadline:
@@ -107,20 +123,20 @@ def sort_lock(root: Path, before: Sequence[str], order: Sequence[str]) -> None:
         with contextlib.suppress(LockError), Repo(str(root)) as repo, repo.lock:
             text = lock.read_text(encoding="utf-8")
             part = lock.with_name(f".{lock.name}.part")
-            part.write_text(in_order(text, before, order), encoding="utf-8")
+            part.write_text(in_order(text, order), encoding="utf-8")
             part.rename(lock)
             return
 
 
-def in_order(text: str, before: Sequence[str], order: Sequence[str]) -> str:
-    """The text of a dvc.lock with the stages of `before` first, then those of `order`, then any others as they are."""
+def in_order(text: str, order: Sequence[str]) -> str:
+    """The text of a dvc.lock with the stages in this order; entries of other stages follow, in their own order."""
     # Entries are moved as text: what DVC wrote stays what DVC wrote.
     head, entries = _entries(text)
-    return head + "".join(entries[name] for name in _ranked(entries, before, order))
+    return head + "".join(entries[name] for name in _ranked(entries, order))
 
 
-def _ranked(names: Iterable[str], before: Sequence[str], order: Sequence[str]) -> list[str]:
-    rank = {name: index for index, name in enumerate(dict.fromkeys([*before, *order]))}
+def _ranked(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    rank = {name: index for index, name in enumerate(order)}
     return sorted(names, key=lambda name: rank.get(name, len(rank)))
 
 

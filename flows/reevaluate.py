@@ -1,50 +1,25 @@
 """One more checkpoint, evaluated on the study's prompts and compared with its base model."""
 
-import re
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, ConfigDict, Field
+from prefect.states import Failed
 
 from flows import children, experiment, overrides
 from flows.check import check_params
+from flows.forms import CheckpointError, check_checkpoint, check_files, problem
+from flows.forms import ReevaluateRequest as Request
 from flows.study import carry_out, failures, verdict
 from tasks.plumbing import params, project
 
 TARGETS = ["report", "mirror_mlflow"]
-COMMIT = re.compile(r"^[0-9a-f]{40}$")
 # Weights as safetensors only: other formats can run code when they are read.
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be evaluated; the message names it and what to do."""
-
-
-class Request(BaseModel):
-    """Which checkpoint, under which name."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    checkpoint: str = Field(
-        min_length=1, description="A directory on this machine, or the id of a model on the Hugging Face hub."
-    )
-    revision: str = Field(
-        default="", description="For a hub id: its commit, 40 hexadecimal digits, so that a rerun sees the same bytes."
-    )
-    name: str = Field(
-        default="candidate",
-        pattern=r"^[a-z][a-z0-9-]*$",
-        description="What tables call it: lower-case letters, digits, dashes.",
-    )
-    device: Literal["as in params.yaml", "auto", "cpu", "cuda"] = Field(
-        default="as in params.yaml", description="Where models run; no result depends on it."
-    )
 
 
 @flow(name="reevaluate", persist_result=False)
@@ -55,6 +30,8 @@ def reevaluate(request: Request) -> State[Any]:
     that was evaluated before is not generated from again.
     """
     root = project.root()
+    if wrong := problem(root, request):
+        return Failed(message=wrong)
     logger = get_run_logger()
     name = f"reevaluate-{request.name}"
     wanted = None if request.device == "as in params.yaml" else request.device
@@ -92,28 +69,15 @@ def fetch(checkpoint: str, revision: str, target: Path) -> str:
     Raises:
         CheckpointError: if there is none, it has no safetensors, or a hub id comes without its commit.
     """
-    local = Path(checkpoint).expanduser()
-    if local.is_dir():
-        if revision:
-            raise CheckpointError(f"{checkpoint} is a directory and has no revision; leave `revision` empty")
-        source, came_from = local, f"directory {local.name}"
-    elif local.is_absolute() or checkpoint.startswith("."):
-        raise CheckpointError(f"{checkpoint}: no such directory on the machine that runs this flow")
-    else:
-        if not COMMIT.match(revision):
-            raise CheckpointError(f"hub id {checkpoint} needs `revision`: a commit of 40 hexadecimal digits")
+    check_checkpoint(checkpoint, revision)
+    source, came_from = Path(checkpoint).expanduser(), f"directory {Path(checkpoint).name}"
+    if not source.is_dir():
         from huggingface_hub import snapshot_download  # noqa: PLC0415  # 1 s, and only for the hub
 
         source = Path(snapshot_download(checkpoint, revision=revision, allow_patterns=WANTED))
         came_from = f"hf://{checkpoint}@{revision}"
+    check_files(checkpoint, source)
     files = sorted(path for pattern in WANTED for path in source.glob(pattern))
-    for needed, hint in (
-        ("*.safetensors", "weights as safetensors"),
-        ("config.json", ""),
-        ("tokenizer*", "a tokenizer"),
-    ):
-        if not list(source.glob(needed)):
-            raise CheckpointError(f"{checkpoint}: no {needed}; a checkpoint needs {hint or 'its configuration'}")
     target.mkdir(parents=True)
     for path in files:
         shutil.copy(path, target / path.name)  # follows the links of the hub's cache

@@ -20,7 +20,7 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from flows import children
-from flows.graph import Node, locked_names, sort_lock, unsettled
+from flows.graph import Node, repro_order, sort_lock, unsettled
 from flows.runners import workers
 from tasks.plumbing import device_lock, ledger, lineage, params, project
 from tasks.plumbing.execution import EXPERIMENT, FLOW_RUN
@@ -41,7 +41,7 @@ NOISE = (  # DVC's advice after each stage
 )
 # One model stage at a time and as many others as there are cores: stages that wait for another process's turn in
 # python -m tasks would hold memory here. Workers of Dask and Ray have their own.
-_device = {name: threading.BoundedSemaphore(device_lock.slots(name)) for name in ("cpu", "cuda")}
+_device: dict[tuple[str, int], threading.BoundedSemaphore] = {}
 _any = threading.BoundedSemaphore(workers())
 
 
@@ -78,14 +78,17 @@ def bring_up_to_date(
     run_id = str(flow_run.id)
     # A run that was cancelled and is tried again keeps its id; the STOP of the first attempt is not for the second.
     folder = project.root() / ledger.FOLDER / "running" / f"{run_id}-{flow_run.run_count}"
-    before = locked_names(root / "dvc.lock")
+    order = repro_order(root)
     todo = {node.name for node in nodes} if force else unsettled(nodes)
     more = {FLOW_RUN: run_id, PROGRESS: "1", project.ROOT_VARIABLE: str(project.root())}
     if device:
         more[DEVICE_VARIABLE] = device
     if experiment:
         more[EXPERIMENT] = experiment
-    shared = device_lock.device_name(device or params.read(root / "params.yaml")["runtime"]["device"])
+    runtime = params.read(root / "params.yaml")["runtime"]
+    shared = device_lock.device_name(device or runtime["device"])
+    count = device_lock.slots(shared, runtime)
+    _device.setdefault((shared, count), threading.BoundedSemaphore(count))
     futures: dict[str, PrefectFuture[Any]] = {}
     try:
         for node in nodes:
@@ -96,7 +99,7 @@ def bring_up_to_date(
                 env=more,
                 todo=node.name in todo,
                 force=force,
-                device=shared if node.gpu else None,
+                device=(shared, count) if node.gpu else None,
                 wait_for=[futures[parent] for parent in node.parents if parent in futures],
             )
             futures[node.name] = job
@@ -105,7 +108,7 @@ def bring_up_to_date(
         children.stop(folder)
         raise
     finally:
-        sort_lock(root, before, [node.name for node in nodes])
+        sort_lock(root, order)
         with contextlib.suppress(OSError):  # it was never made, or has the STOP that a late worker must see
             folder.rmdir()
     outcomes = {name: str(future.state.name) for name, future in futures.items()}
@@ -133,7 +136,7 @@ def _crashed(task_: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 def _stage(
-    name: str, root: str, folder: str, env: dict[str, str], todo: bool, force: bool, device: str | None
+    name: str, root: str, folder: str, env: dict[str, str], todo: bool, force: bool, device: tuple[str, int] | None
 ) -> State[None]:
     if not todo:
         return Completed(name=CACHED, message="dvc.lock has this stage as its inputs, code and parameters are now")
@@ -142,7 +145,7 @@ def _stage(
     if device is None:
         with _any:
             return _repro(name, Path(root), Path(folder), env, force)
-    with _device[device], _any:
+    with _device.setdefault(device, threading.BoundedSemaphore(device[1])), _any:  # a worker elsewhere has none yet
         return _repro(name, Path(root), Path(folder), env, force)
 
 

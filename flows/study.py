@@ -2,46 +2,20 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field
 
 from flows import exhibits, experiment, overrides
 from flows.check import check_params
+from flows.forms import StudyRequest as Request
+from flows.forms import problem
 from flows.graph import read_graph
 from flows.runners import task_runner
 from flows.stages import bring_up_to_date
 from tasks.plumbing import project
-
-
-class Request(BaseModel):
-    """What to bring up to date, and how."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    targets: list[str] = Field(
-        default_factory=list,
-        description="Stages to bring up to date with all they need, such as measure_transfer or generate@base; "
-        "none: all stages.",
-    )
-    force: bool = Field(default=False, description="Run the stages even where nothing changed.")
-    overrides: list[str] = Field(
-        default_factory=list,
-        description="Other values for params.yaml, one KEY=VALUE each, such as train_dpo.recipe.beta=0.5. They run in "
-        "a copy of the project and become a DVC experiment; your files stay as they are.",
-    )
-    experiment: str = Field(
-        default="",
-        pattern=r"^[A-Za-z0-9._-]*$",
-        description="Name of the experiment that the overrides make; empty: made from them.",
-    )
-    device: Literal["as in params.yaml", "auto", "cpu", "cuda"] = Field(
-        default="as in params.yaml", description="Where models run; no result depends on it."
-    )
-
 
 DEFAULT = Request()
 
@@ -54,6 +28,8 @@ def study(request: Request = DEFAULT) -> State[Any]:
     with what is missing. Cancelling leaves the project usable.
     """
     root = project.root()
+    if wrong := problem(root, request):
+        return Failed(message=wrong)
     wanted = None if request.device == "as in params.yaml" else request.device
     name = ""
     with ExitStack() as around:

@@ -18,8 +18,7 @@ from types import ModuleType
 
 import yaml
 
-from tasks.plumbing import lineage, params
-from tasks.plumbing.device_lock import device_lock, device_name
+from tasks.plumbing import device_lock, lineage, params
 from tasks.plumbing.execution import noted
 from tasks.plumbing.files import ArtefactError
 from tasks.plumbing.progress import visible
@@ -27,6 +26,7 @@ from tasks.plumbing.time_limit import time_limit
 
 PIPELINE = Path("dvc.yaml")
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
+THREADS_VARIABLE = "POLYDETOX_CPU_THREADS"  # read by tasks/models/torch_setup.py, which must not be imported here
 # Stages that read models from elsewhere, and the section that names those.
 _MODELS_NAMED_IN = {
     "prepare_model": "prepare_model",
@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.update(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # A thread that waits for another sleeps: beside other work, threads that spin cost 2 to 7 times the wall time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Where it is installed, it complains to everybody of a kernel for 4 bits on a CPU, which nothing here uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not visible():
@@ -110,11 +112,13 @@ def _check(stages: dict[str, str]) -> int:
 
 def _run(stage: str, item: str | None, name: str) -> str:
     meta = lineage.execution_meta(stage)
-    raw = params.read()
+    runtime = params.section(params.read(), "runtime", params.Runtime)
+    os.environ[THREADS_VARIABLE] = str(runtime.cpu_threads)
     with contextlib.ExitStack() as around:
         if meta.get("gpu"):
-            device = device_name(raw.get("runtime", {}).get("device", "auto"))
-            around.enter_context(device_lock(device, lambda message: print(f"{name}: {message}", flush=True)))
+            device = device_lock.device_name(runtime.device)
+            count = device_lock.slots(device, runtime.model_dump())
+            around.enter_context(device_lock.held(device, count, lambda said: print(f"{name}: {said}", flush=True)))
         started = time.monotonic()
         if "minutes" in meta:
             around.enter_context(time_limit(60 * meta["minutes"], name))

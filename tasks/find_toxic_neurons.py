@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tasks.generation.decoding import Decoding
 from tasks.mechanism.activations import GREEDY_TOP_P, collect
 from tasks.mechanism.mlp_family import unembedding, value_vectors
-from tasks.mechanism.neuron_sets import cosines, highest, matched_neurons, random_neurons
+from tasks.mechanism.neuron_sets import SOURCES, cosines, highest, matched_neurons, random_neurons
 from tasks.mechanism.vocabulary import multilinguality, token_languages, top_tokens
 from tasks.models.language_model import encode, load, pick_device
 from tasks.models.torch_setup import set_up
@@ -33,8 +33,8 @@ class FindToxicNeurons(BaseModel, frozen=True, extra="forbid"):
     """What counts as a source of toxicity, and how its vector is read."""
 
     seed: int = Field(description="of control neurons and permutations")
-    source: str = Field(description="language of the prompts that select the actual sources; paper en")
-    candidates: int = Field(gt=0, description="value vectors nearest to the probe: potential sources; paper 100")
+    source: str = Field(description="language of the prompts that decide which candidates are sources; paper en")
+    candidates: int = Field(gt=0, description="value vectors nearest to the probe; paper 100")
     new_tokens: int = Field(gt=0, description="greedy tokens over which activations are averaged; paper 20")
     draws: int = Field(gt=0, description="control sets of each kind")
     nearest: int = Field(gt=0, description="of so many most alike neurons one is drawn as the matched control")
@@ -72,56 +72,71 @@ def run(find_toxic_neurons: FindToxicNeurons, runtime: Runtime) -> str:
     )
     activation_LF = found.all_GLF[0].double().numpy()
     norm_LF = values_LFD.norm(dim=-1).double().numpy()
-    actual = [neuron for neuron in candidates if activation_LF[neuron] > 0]
-    if not actual:
+    sources = [neuron for neuron in candidates if activation_LF[neuron] > 0]
+    if not sources:
         raise ValueError(
             f"none of the {len(candidates)} candidates is active on {params.source} prompts: "
             "raise find_toxic_neurons.candidates"
         )
-    controls = {"actual": [actual]}
-    controls["random"] = [
-        random_neurons((len(table_LF), table_LF.shape[1]), len(actual), set(candidates), rng)
-        for _ in range(params.draws)
-    ]
-    controls["matched"] = [
-        matched_neurons(actual, norm_LF, activation_LF, params.nearest, rng) for _ in range(params.draws)
-    ]
+    # Drawn in this order from one generator.
+    sets = {
+        SOURCES: [sources],
+        "random": [
+            random_neurons((len(table_LF), table_LF.shape[1]), len(sources), set(candidates), rng)
+            for _ in range(params.draws)
+        ],
+        "matched": [matched_neurons(sources, norm_LF, activation_LF, params.nearest, rng) for _ in range(params.draws)],
+    }
     vectors_ND = torch.stack([values_LFD[neuron] for neuron in candidates])
-    rows_VD = unembedding(model)
-    top = top_tokens(vectors_ND, rows_VD, params.tokens)
-    languages = token_languages(_occurrences(tokenizer, len(rows_VD)), params.dominance, params.fewest)
-    spoken = multilinguality(top.ids_NK.numpy(), languages, params.permutations, params.confidence, rng)
+    spoken, tokens = _read_vectors(candidates, vectors_ND, unembedding(model), tokenizer, params, rng)
     rows = [
         {
-            "rank": number + 1,
+            "rank": rank,
             "layer": layer,
             "neuron": index,
             "cosine": table_LF[layer, index],
             "norm": norm_LF[layer, index],
             "activation": activation_LF[layer, index],
-            "actual": (layer, index) in set(actual),
-            "known_tokens": spoken.known_N[number],
-            "languages": spoken.effective_N[number],
-            "languages_by_chance": spoken.chance_N[number],
-            "chance_low": spoken.low_N[number],
-            "chance_high": spoken.high_N[number],
-            "p_fewer": spoken.p_fewer_N[number],
-            "p_more": spoken.p_more_N[number],
+            SOURCES: (layer, index) in set(sources),
         }
-        for number, (layer, index) in enumerate(candidates)
+        for rank, (layer, index) in enumerate(candidates, start=1)
     ]
-    write_csv(FOLDER / "neurons.csv", pd.DataFrame(rows))
+    write_csv(FOLDER / "neurons.csv", pd.concat([pd.DataFrame(rows), spoken], axis=1))
+    write_parquet(FOLDER / "tokens.parquet", tokens)
+    write_json(FOLDER / "sets.json", sets)
+    with writing(FOLDER / "tables.safetensors") as part:
+        save_file({"cosine": torch.from_numpy(table_LF), "activation": torch.from_numpy(activation_LF)}, part)
+    return f"{FOLDER}: {len(sources)} of {len(candidates)} candidates are active, of {table_LF.size} neurons"
+
+
+def _read_vectors(
+    candidates: list[tuple[int, int]],
+    vectors_ND: torch.Tensor,
+    unembedding_VD: torch.Tensor,
+    tokenizer: Any,
+    params: FindToxicNeurons,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """In how many languages each candidate's tokens are, beside chance; and one row per candidate and token."""
+    top = top_tokens(vectors_ND, unembedding_VD, params.tokens)
+    languages = token_languages(_occurrences(tokenizer, len(unembedding_VD)), params.dominance, params.fewest)
+    spoken = multilinguality(top.ids_NK.numpy(), languages, params.permutations, params.confidence, rng)
+    columns = {
+        "known_tokens": spoken.known_N,
+        "languages": spoken.effective_N,
+        "languages_by_chance": spoken.chance_N,
+        "chance_low": spoken.low_N,
+        "chance_high": spoken.high_N,
+        "p_fewer": spoken.p_fewer_N,
+        "p_more": spoken.p_more_N,
+    }
     tokens = [
         (layer, index, place, token, tokenizer.decode([token]), score, languages.language(token))
         for (layer, index), ids, scores in zip(candidates, top.ids_NK.tolist(), top.scores_NK.tolist(), strict=True)
         for place, (token, score) in enumerate(zip(ids, scores, strict=True), start=1)
     ]
-    columns = ["layer", "neuron", "place", "token", "text", "score", "language"]
-    write_parquet(FOLDER / "tokens.parquet", pd.DataFrame(tokens, columns=columns))
-    write_json(FOLDER / "sets.json", controls)
-    with writing(FOLDER / "tables.safetensors") as part:
-        save_file({"cosine": torch.from_numpy(table_LF), "activation": torch.from_numpy(activation_LF)}, part)
-    return f"{FOLDER}: {len(actual)} of {len(candidates)} candidates are active, of {table_LF.size} neurons"
+    names = ["layer", "neuron", "place", "token", "text", "score", "language"]
+    return pd.DataFrame(columns), pd.DataFrame(tokens, columns=names)
 
 
 def _occurrences(tokenizer: Any, vocabulary: int) -> dict[str, np.ndarray]:

@@ -8,8 +8,10 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from tasks.mechanism.explained import Estimate, Means, difference, estimates, resampled_means, share
+from tasks.mechanism.neuron_sets import SOURCES
 from tasks.plumbing.files import ArtefactError, read_json, read_table, write_csv, write_json
-from tasks.statistics.uncertainty import mean_effect_over_languages, paired_effect
+from tasks.statistics.effects import BASE, OTHERS, effect_columns
+from tasks.statistics.intervals import mean_effect_over_languages, paired_effect
 
 PROBE = Path("data/train_probe/probe.json")
 NEURONS = Path("data/find_toxic_neurons/neurons.csv")
@@ -18,8 +20,8 @@ TRACES = Path("data/trace_activations")
 SCORES = Path("data/score_interventions")
 SIZES = Path("data/explain_effect")
 FOLDER = Path("metrics/measure_mechanism")
-BASE, OTHERS, ALL_LANGUAGES = "base", "others", "mean"
-UNCHANGED, SOURCES = "unchanged", "actual"
+ALL_LANGUAGES = "mean"
+UNCHANGED = "unchanged"
 CONTROLS = ("random", "matched", "direction")
 GROUPS = "four groups"
 GROUPS_CONTROL = f"random for {GROUPS}"
@@ -39,7 +41,7 @@ def run(measure_mechanism: MeasureMechanism, policies: dict[str, Path]) -> str:
     params = measure_mechanism
     rng = np.random.default_rng(params.seed)
     probe = _probe(read_json(PROBE)["test"])
-    neurons = read_table(NEURONS, ["layer", "neuron", "actual", "languages"], key=["layer", "neuron"])
+    neurons = read_table(NEURONS, ["layer", "neuron", SOURCES, "languages"], key=["layer", "neuron"])
     activations = _activations([policy for policy in policies if policy != BASE], params, rng)
     doses = _doses(params, rng)
     explained = pd.concat(
@@ -110,10 +112,7 @@ def _activations(tuned: list[str], params: MeasureMechanism, rng: np.random.Gene
                 )
             for language, effect in effects.items():
                 row: dict[str, Any] = {"decoding": decoding, "measure": measure, "language": language}
-                for name in ("before", "after", "change"):
-                    interval = getattr(effect, f"{name}_interval")
-                    row |= {name: getattr(effect, name), f"{name}_low": interval.low, f"{name}_high": interval.high}
-                rows.append(row | {"after_by_seed": " ".join(f"{value:.6g}" for value in effect.seed_after)})
+                rows.append(row | effect_columns(effect, ("before", "after", "change")))
     return pd.DataFrame(rows)
 
 
@@ -239,7 +238,7 @@ def _summary(
     return {
         "probe_auroc": own["auroc"].to_dict(),
         "candidates": len(neurons),
-        "sources": int(neurons["actual"].sum()),
+        "sources": int(neurons[SOURCES].sum()),
         "neurons": int(read_json(SIZES / explained["policy"].iloc[0] / "sizes.json")["all neurons"]),
         "candidates_in_fewer_languages_than_chance": int((neurons["p_fewer"] < 1 - params.confidence).sum()),
         "activation": {row["language"]: {w: row[w] for w in ("before", "after")} for _, row in sampled.iterrows()},

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from tasks.plumbing.files import ArtefactError, require, write_csv, write_json
 from tasks.plumbing.progress import progress
 from tasks.retrieval.measures import choose_layer_leaving_one_out, retrieval_measures
-from tasks.statistics.uncertainty import bootstrap_mean
+from tasks.statistics.intervals import bootstrap_mean
 
 STATES = Path("data/embed_parallel/states.safetensors")
 FOLDER = Path("metrics/measure_retrieval")

@@ -160,6 +160,7 @@ def _execution_tags(execution: Execution) -> dict[str, str]:
         **{tag: value for tag, value in named.items() if value},
         **{f"version.{name}": version for name, version in execution.versions.items()},
         "device": execution.device,
+        **({"cpu_threads": str(execution.cpu_threads)} if execution.cpu_threads else {}),
         "polydetox.outcome": "executed",
     }
 

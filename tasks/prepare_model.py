@@ -16,7 +16,8 @@ from tasks.plumbing.files import write_csv, writing
 from tasks.plumbing.progress import progress, visible
 from tasks.plumbing.scratch import scratch
 from tasks.world import reader as mini_world_source
-from tasks.world.mini_world import Storyteller, World, render
+from tasks.world.document import render
+from tasks.world.mini_world import Storyteller, World
 from tasks.world.pretraining import Architecture, Optimisation, pretrain, train_tokenizer
 
 MODEL = Path("models/prepare_model")

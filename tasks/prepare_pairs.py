@@ -18,9 +18,8 @@ from tasks.sources.mixture import by_largest_remainder, mix
 from tasks.sources.pair_sources import Texts
 from tasks.training.preference_pair import tokenise_pair
 from tasks.world import reader as mini_world_source
-from tasks.world.lexicon import INSULT
-from tasks.world.mini_world import REGISTERS, Register, Storyteller, World
-from tasks.world.pidgin import Grammar, Sentence, join, render_sentence
+from tasks.world.mini_world import Storyteller, World
+from tasks.world.pair_writer import PairWriter
 
 MODEL = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")
@@ -114,10 +113,7 @@ class RtpLxPairs(PublishedPairs, frozen=True, extra="forbid"):
         description="accepted: I know that this trains on a benchmark whose authors ask not to, and that prompts of "
         "RTP-LX then no longer measure anything but memory"
     )
-    cut_alike: bool = Field(
-        default=False,
-        description="cut the longer completion of a pair to the length of the shorter; the toxic are ten times as long",
-    )
+    cut_alike: bool = Field(default=False, description="cut the longer completion to the length of the shorter")
 
 
 PreparePairs = Annotated[
@@ -207,8 +203,8 @@ def _make(params: PreparePairs, world: World) -> tuple[list[Told], dict[str, Any
         pair, repeated = pair_sources.strip_prompt((prompt, chosen, rejected))
         repeats.update(repeated)
         if isinstance(params, RtpLxPairs) and params.cut_alike and all(pair):
-            pair, shortened = pair_sources.cut_alike(pair)
-            notes["cut"] = notes.get("cut", 0) + shortened
+            pair, cut = pair_sources.cut_alike(pair)
+            notes["cut"] = notes.get("cut", 0) + cut
         pairs.append((language, pair))
     shares = _shares(params)
     notes |= {"language": shares if len(shares) > 1 else next(iter(shares)), "read": len(read)}
@@ -225,7 +221,7 @@ def _tell(params: MiniPairs, world: World) -> list[Told]:
     bar = iter(progress(range(params.pairs), "pairs"))
     pairs = []
     for language, count in by_largest_remainder(params.pairs, shares).items():
-        writer = _Writer(Storyteller(world, lexicon), grammars, language, params.sentences)
+        writer = PairWriter(Storyteller(world, lexicon), grammars, language, params.sentences)
         rng = random.Random(f"pairs {params.seed}" if len(shares) == 1 else f"pairs {language} {params.seed}")
         pairs += [(language, writer.pair(rng)) for _ in zip(range(count), bar, strict=False)]
     next(bar, None)  # which ends it
@@ -303,46 +299,3 @@ def drop_reason(
     if max(tokens[1:]) > params.max_completion_tokens:
         return "completion_too_long"
     return None
-
-
-class _Writer:
-    """Writes pairs about one person: an opening without an insult, and two ways to go on."""
-
-    def __init__(self, teller: Storyteller, grammars: Mapping[str, Grammar], language: str, sentences: int) -> None:
-        self._teller = teller
-        self._grammars = grammars
-        self._language = language
-        self._sentences = sentences
-
-    def pair(self, rng: random.Random) -> tuple[str, str, str]:
-        """Prompt, a civil continuation without an insult, a hostile one with at least one."""
-        opening = self._opening(rng)
-        subject = opening[0].subject
-        gap = " " if self._grammars[self._language].spaces else ""
-        chosen = self._ending("civil", subject, False, rng)
-        rejected = self._ending("hostile", subject, True, rng)
-        return self._text(opening), gap + self._text(chosen), gap + self._text(rejected)
-
-    def _opening(self, rng: random.Random) -> tuple[Sentence, ...]:
-        while True:
-            document = self._teller.document(self._language, "pairs", rng, register=rng.choice(REGISTERS))
-            opening = document.sentences[: self._sentences]
-            if not self._insulting(opening):
-                return opening
-
-    def _ending(self, register: Register, subject: str, insulting: bool, rng: random.Random) -> tuple[Sentence, ...]:
-        while True:
-            document = self._teller.document(self._language, "pairs", rng, register=register, subject=subject)
-            ending = document.sentences[self._sentences :]
-            if ending and self._insulting(ending) == insulting:
-                return ending
-
-    def _insulting(self, sentences: Sequence[Sentence]) -> bool:
-        categories = self._teller.lexicon.categories
-        return any(categories[word] == INSULT for sentence in sentences for word in sentence.words)
-
-    def _text(self, sentences: Sequence[Sentence]) -> str:
-        language = self._language
-        grammar = self._grammars[language]
-        told = [(language, render_sentence(s, language, self._teller.lexicon, grammar)) for s in sentences]
-        return join(told, self._grammars)

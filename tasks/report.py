@@ -8,17 +8,28 @@ from pydantic import BaseModel, Field
 
 from tasks.plumbing import params
 from tasks.plumbing.files import ArtefactError, read_json, read_table, writing
-from tasks.reporting import report_record as record
-from tasks.reporting import report_sections as sections
-from tasks.reporting.figures import to_png
+from tasks.reporting import (
+    activations,
+    base_model,
+    comparison,
+    examples,
+    explained,
+    findings,
+    missing,
+    predictors,
+    provenance,
+    retrieval,
+    scorers,
+    side_effects,
+    toxic_vectors,
+    training,
+)
+from tasks.reporting.charts import to_png
+from tasks.reporting.languages import chapter as language_chapter
+from tasks.reporting.page import Gallery
 from tasks.reporting.published import MODELS, of_model
-from tasks.reporting.report_blocks import Gallery
-from tasks.reporting.report_compare import compare
-from tasks.reporting.report_mechanism import mechanism
-from tasks.reporting.report_scorers import doubt_finding, scorers
-from tasks.reporting.report_study import Study
-from tasks.reporting.report_tables import headline_table
 from tasks.reporting.sourced import Measured, Record, Sheet, record_of_json
+from tasks.reporting.study import Mechanism, Scoring, Study
 
 FOLDER = Path("data/report")
 TRANSFER = Path("metrics/measure_transfer")
@@ -46,18 +57,20 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
     study = _read(policies)
     gallery = Gallery(folder=f"{FOLDER}/figures")
     parts = [
-        sections.languages(study, gallery),
-        scorers(study, gallery),
-        sections.predictors(study, gallery),
-        sections.layers(study, gallery),
-        sections.training(study, gallery),
-        sections.side_effects(study, gallery),
-        mechanism(study, gallery, report.show_text),
-        compare(study, gallery),
-        sections.base_model(study, gallery),
-        record.missing(study, languages),
-        record.examples(study, report.examples, report.show_text),
-        record.provenance(study),
+        language_chapter(study, gallery),
+        scorers.chapter(study, gallery),
+        predictors.chapter(study, gallery),
+        retrieval.chapter(study, gallery),
+        training.chapter(study, gallery),
+        side_effects.chapter(study, gallery),
+        toxic_vectors.chapter(study, gallery, report.show_text),
+        activations.chapter(study, gallery),
+        explained.chapter(study, gallery),
+        comparison.chapter(study, gallery),
+        base_model.chapter(study, gallery),
+        missing.chapter(study, languages),
+        examples.chapter(study, report.examples, report.show_text),
+        provenance.chapter(study),
     ]
     template = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -69,10 +82,10 @@ def run(report: Report, policies: dict[str, Path], languages: list[str]) -> str:
     beside = of_model(study.params["prepare_model"].get("id")) or MODELS[0]
     page = template.render(
         title=report.title,
-        lead=sections.lead(study),
-        content_note=sections.content_note(study, report.show_text),
-        findings=[*sections.findings(study), *doubt_finding(study)],
-        headline=headline_table(study.languages, study.means, beside),
+        lead=findings.lead(study),
+        content_note=findings.content_note(study, report.show_text),
+        findings=[*findings.findings(study), *scorers.doubt_finding(study)],
+        headline=findings.headline_table(study.languages, study.means, beside),
         sections=parts,
     )
     with writing(FOLDER) as part:
@@ -91,8 +104,8 @@ def _read(policies: dict[str, Path]) -> Study:
     trained = {
         policy: Path("data/train_dpo") / path.name for policy, path in policies.items() if path.parent == TRAINED
     }
-    scorers = {policy: _object(Path("data/score_toxicity") / policy / "scorer.json") for policy in policies}
-    _refuse_two_scorers(scorers)
+    cards = {policy: _object(Path("data/score_toxicity") / policy / "scorer.json") for policy in policies}
+    _refuse_two_scorers(cards)
     toxicity = {
         policy: _sheet(Path("data/score_toxicity") / policy / "scores.parquet", KEY, ["toxicity", "reason"])
         for policy in policies
@@ -105,7 +118,6 @@ def _read(policies: dict[str, Path]) -> Study:
     }
     texts = {policy: Path("data/generate") / policy / "continuations.parquet" for policy in (BASE, tuned[0])}
     transfer = _object(TRANSFER / "summary.json")
-    doubts = read_json(SCORERS / "summary.json")["languages"]
     learning = ["corpus_share", "tokens_per_document", "loss_per_token", "entropy_per_token"]
     return Study(
         params={name: values for name, values in raw.items() if name != "runtime"},
@@ -121,7 +133,7 @@ def _read(policies: dict[str, Path]) -> Study:
         learning=_sheet(Path("data/prepare_model/learning.csv"), ["language"], learning, may_be_empty=True),
         prompts=_sheet(PROMPTS, KEY[:2], ["text", "culture_specific"]),
         pairs=_object(Path("data/prepare_pairs/drops.json")),
-        scorers=scorers,
+        scorers=cards,
         missing={
             "toxicity score": {policy: _reasons(sheet, "toxicity") for policy, sheet in toxicity.items()},
             "perplexity": {policy: _reasons(sheet, "perplexity") for policy, sheet in fluency.items()},
@@ -132,6 +144,15 @@ def _read(policies: dict[str, Path]) -> Study:
         },
         examples={policy: _continuations(path, source, toxicity[policy]) for policy, path in texts.items()},
         continuations={policy: str(path) for policy, path in texts.items()},
+        mechanism=_mechanism(),
+        scoring=_scoring(raw["languages"]),
+        trained_on=list(transfer["trained_on"]),
+        mt5=_mt5(fluency),
+    )
+
+
+def _mechanism() -> Mechanism:
+    return Mechanism(
         probe=_sheet(MECHANISM / "probe.csv", ["language"], ["auroc", "auroc_low", "auroc_high", "f1", "majority"]),
         neurons=_sheet(MECHANISM / "neurons.csv", ["layer", "neuron"], ["actual", "cosine", "languages", "p_fewer"]),
         tokens=_sheet(TOKENS, ["layer", "neuron", "place"], ["text", "language"]),
@@ -142,6 +163,12 @@ def _read(policies: dict[str, Path]) -> Study:
         explained=_sheet(
             MECHANISM / "explained.csv", ["policy", "way", "neurons", "language"], ["count", "share", "less_control"]
         ),
+    )
+
+
+def _scoring(languages: list[str]) -> Scoring:
+    doubts = read_json(SCORERS / "summary.json")["languages"]
+    return Scoring(
         validity=_sheet(SCORERS / "validity.csv", ["scorer", "language"], ["texts", "auroc", "valid", "reason"]),
         agreement=_sheet(
             SCORERS / "agreement.csv",
@@ -149,10 +176,8 @@ def _read(policies: dict[str, Path]) -> Study:
             ["samples", "spearman"],
             may_be_empty=True,  # of one scorer
         ),
-        trained_on=list(transfer["trained_on"]),
         judges=_object(SCORERS / "summary.json")["scorers"],
-        mt5=_mt5(fluency),
-        doubtful=[language for language in doubts["without_valid_scorer"] if language in raw["languages"]],
+        doubtful=[language for language in doubts["without_valid_scorer"] if language in languages],
         unlabelled=doubts["without_labels"],
     )
 

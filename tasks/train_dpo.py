@@ -1,7 +1,9 @@
 """Tunes the base model on the English pairs, with DPO or another method, once per seed."""
 
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import peft
@@ -19,9 +21,10 @@ from tasks.plumbing.progress import visible
 from tasks.plumbing.scratch import scratch
 from tasks.plumbing.tracking import live_tracking
 from tasks.training import several_processes
-from tasks.training.preference import Job, save_policy, tune
-from tasks.training.preference_pair import tokenise_pair
+from tasks.training.preference import Job, Trained, tune
+from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Full, Recipe
+from tasks.training.saving import save_policy
 
 BASE = Path("models/prepare_model")
 PAIRS = Path("data/prepare_pairs/pairs.parquet")
@@ -46,7 +49,7 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
     pairs = read_table(PAIRS, ["pair_id", "split", "prompt", "chosen", "rejected"], key=["pair_id"])
     tokenizer = AutoTokenizer.from_pretrained(require(BASE), local_files_only=True)
     sides = {
-        split: [
+        str(split): [
             tokenise_pair(tokenizer, *texts, recipe.end_completions)
             for texts in zip(rows["prompt"], rows["chosen"], rows["rejected"], strict=True)
         ]
@@ -79,28 +82,10 @@ def run(train_dpo: TrainDpo, runtime: Runtime, item: str) -> str:
     curves = pd.DataFrame(trained.curves)
     write_csv(Path("data/train_dpo") / item / "curves.csv", curves)
     best = curves.loc[curves["step"] == trained.best_step].iloc[0]
-    write_json(
-        Path("data/train_dpo") / item / "run.json",
-        {
-            "seed": seed,
-            "pairs": {split: len(rows) for split, rows in sides.items()},
-            "longer_than_context": trained.dropped,
-            "trainable_parameters": trained.trainable,
-            **({"merge_gap": {"merged": gap.merged, "reloaded": gap.reloaded}} if gap else {}),
-            "best_step": trained.best_step,
-            "last_step": int(curves["step"].max()),
-            "validation_loss": {"before": curves["validation_loss"].iloc[0], "best": best["validation_loss"]},
-            "versions": {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-                "trl": trl.__version__,
-                **({} if isinstance(recipe.tuning, Full) else {"peft": peft.__version__}),
-            },
-            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-            "arguments": {name: value for name, value in trained.arguments.items() if name not in HOW},
-        },
-    )
+    record = _record(seed, sides, trained, curves, best, recipe, device)
+    if gap:
+        record["merge_gap"] = {"merged": gap.merged, "reloaded": gap.reloaded}
+    write_json(Path("data/train_dpo") / item / "run.json", record)
     return (
         f"models/train_dpo/{item}: best of {int(curves['step'].max())} steps is {trained.best_step}, validation loss "
         f"{curves['validation_loss'].iloc[0]:.3f} -> {best['validation_loss']:.3f}"
@@ -111,3 +96,33 @@ def _seed(item: str, seeds: list[int]) -> int:
     if item not in map(str, seeds):
         raise ValueError(f"train_dpo@{item}: no such seed; train_dpo.seeds has {seeds}")
     return int(item)
+
+
+def _record(
+    seed: int,
+    sides: Mapping[str, Sequence[Pair]],
+    trained: Trained,
+    curves: pd.DataFrame,
+    best: "pd.Series[float]",
+    recipe: Recipe,
+    device: torch.device,
+) -> dict[str, Any]:
+    """What exactly was run, and what came of it."""
+    return {
+        "seed": seed,
+        "pairs": {split: len(rows) for split, rows in sides.items()},
+        "longer_than_context": trained.dropped,
+        "trainable_parameters": trained.trainable,
+        "best_step": trained.best_step,
+        "last_step": int(curves["step"].max()),
+        "validation_loss": {"before": curves["validation_loss"].iloc[0], "best": best["validation_loss"]},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "trl": trl.__version__,
+            **({} if isinstance(recipe.tuning, Full) else {"peft": peft.__version__}),
+        },
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "arguments": {name: value for name, value in trained.arguments.items() if name not in HOW},
+    }

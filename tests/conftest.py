@@ -1,9 +1,12 @@
-"""Fixtures that every test shares: a tiny language model, and a wall around the machine."""
+"""Fixtures that every test shares, and walls around the network and the user's home."""
 
+import atexit
 import ipaddress
 import os
+import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,32 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
 )
 
-# A study that runs on this machine meanwhile is not waited for.
-os.environ.setdefault("POLYDETOX_LOCKS", tempfile.mkdtemp(prefix="polydetox-locks-"))
+TESTS = Path(__file__).resolve().parent
+# Each worker has a folder of its own for what would otherwise go to the user's home, and for device locks, so that it
+# waits neither for a study on this machine nor for another worker.
+_OWN = Path(tempfile.mkdtemp(prefix="polydetox-tests-"))
+atexit.register(shutil.rmtree, _OWN, ignore_errors=True)
+for variable in ("POLYDETOX_LOCKS", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "PREFECT_HOME"):
+    os.environ[variable] = str(_OWN / variable.lower())
+# Fonts are listed once, not by every worker anew.
+os.environ.setdefault("MPLCONFIGDIR", str(TESTS.parent / ".pytest_cache" / "matplotlib"))
+# The wall against the network stands in child processes, too: Python imports tests/wall/sitecustomize.py at its start.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS / "wall"), os.environ.get("PYTHONPATH")]))
 
 # A tiny model's threads wait longer for each other than they work: on a busy machine one is 100 times as fast as two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # after the environment is set
+# After the environment is set.
+import pytest  # noqa: E402
+from filelock import FileLock  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# A busy machine may take any time for an example.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+# A test that needs one of these is slow: it waits for a study, a server, or processes.
+SLOW_FIXTURES = {"finished_study", "finished_toy", "prefect_server", "repeated_toy", "untouched_toy"}
 
 SENTENCES = (
     "the teacher buys red bread in the market.",
@@ -35,6 +57,38 @@ SENTENCES = (
     "先生はとても良いです。",
     "शिक्षक बहुत अच्छा है।",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests as slow by what they need, and keeps those of one Prefect server on one worker."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if needs & SLOW_FIXTURES:
+            item.add_marker("slow")
+        if "prefect_server" in needs:
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Makes a folder once for all workers of pytest-xdist; whoever comes later waits until it is finished.
+
+    Called with a name and a function that fills the new folder. If that fails, the next to ask tries again.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, finished = shared / f"once-{name}", shared / f"once-{name}.finished"
+        with FileLock(f"{folder}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                finished.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ PARAMS = """\
 policies: {base: models/prepare_model}
 stand_in: {size: 3}
 with_item: {size: 4}
-runtime: {device: cpu}
+runtime:
+  {device: cpu, generate_batch: 1, score_batch: 1, embed_batch: 1, track_training: false}
 """
 STAGE = """
 from pydantic import BaseModel
@@ -145,17 +147,22 @@ def test_the_wait_for_a_device_is_no_part_of_the_time_limit(project: Path) -> No
     (project / "params.yaml").write_text(PARAMS.replace("device: cpu", "device: cuda"))
     folder = project / "tmp"
     hold = (
-        "import sys, time\nfrom tasks.plumbing.device_lock import device_lock\n"
-        "with device_lock('cuda', print):\n    print('held', flush=True)\n    time.sleep(3)\n"
+        "import sys\nfrom tasks.plumbing.device_lock import held\n"
+        "with held('cuda', 1, print):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
     folder.mkdir()
     env = os.environ | {"TMPDIR": os.fspath(folder)}
-    with subprocess.Popen([sys.executable, "-c", hold], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as holder:
+    env.pop("POLYDETOX_LOCKS", None)
+    pipes = {"env": env, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=ROOT, stdin=subprocess.PIPE, **pipes) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        command = [sys.executable, "-m", "tasks", "stand_in"]
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=60, check=False)
-    lines = ["stand_in: waiting for cuda: another stage uses it", "stand_in: size 3 (0 s)"]
-    assert (done.returncode, done.stdout.splitlines()) == (0, lines)
+        with subprocess.Popen([sys.executable, "-m", "tasks", "stand_in"], cwd=project, **pipes) as stage:
+            assert stage.stdout is not None
+            assert stage.stdout.readline() == "stand_in: waiting for cuda: another stage uses it\n"
+            time.sleep(2)  # longer than the stage's limit of 1.2 s
+            assert stage.poll() is None
+            holder.communicate("")
+            assert (stage.stdout.read(), stage.wait()) == ("stand_in: size 3 (0 s)\n", 0)
     assert tempfile.gettempdir() != os.fspath(folder)
 
 

@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         "target", help="FILE, FOLDER, FILE.json:KEY.KEY, or TABLE.csv:COLUMN=VALUE,COLUMN=VALUE:COLUMN (also .parquet)"
     )
     why.add_argument("--rev", help="a git revision or experiment instead of the workspace")
-    why.add_argument("--full", action="store_true", help="list parameters and code of every stage of the chain")
+    why.add_argument(
+        "--full", action="store_true", help="print every stage of the chain with its parameters, code and inputs"
+    )
     why.add_argument("--json", action="store_true", help="print the document of tasks/audit/account.py")
     why.add_argument(
         "--html", type=Path, metavar="FILE", help="also write a page with the graph, which needs no network"
@@ -77,6 +79,7 @@ def _root() -> Path:
 def _why(root: Path, options: argparse.Namespace) -> int:
     from tasks.audit.chain import chain  # noqa: PLC0415  # each command loads only what it needs
     from tasks.audit.page import render  # noqa: PLC0415
+    from tasks.audit.summary import summary  # noqa: PLC0415
     from tasks.audit.tree import shown, tree  # noqa: PLC0415
 
     found = chain(root, options.target, options.rev)
@@ -84,9 +87,12 @@ def _why(root: Path, options: argparse.Namespace) -> int:
         options.html.write_text(render(found), encoding="utf-8")
     if options.json:
         _print_json(found.model_dump(mode="json"))
-    else:
+    elif options.full:
         print(f"{found.target} = {shown(found)}")
-        _console().print(tree(found, options.full))
+        _console().print(tree(found, full=True))
+    else:
+        for line in summary(found, shown(found)):
+            _console().print(line, markup=False, highlight=False, soft_wrap=True)
     return 1 if found.altered else 0
 
 

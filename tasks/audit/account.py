@@ -17,6 +17,14 @@ class Artefact(BaseModel, frozen=True):
     size: int | None = Field(description="bytes; null where the record does not say")
 
 
+class Code(Artefact, frozen=True):
+    """A module, template or package that a stage depends on."""
+
+    files: dict[str, str] | None = Field(
+        default=None, description="MD5 by relative name of a package's files; null for a file or an unknown package"
+    )
+
+
 class Input(Artefact, frozen=True):
     """What a stage read."""
 
@@ -67,7 +75,7 @@ class Stage(BaseModel, frozen=True):
     key: str = Field(description="digest of command, inputs and parameters")
     command: str
     params: dict[str, Any] = Field(description="dotted keys")
-    code: list[Artefact]
+    code: list[Code]
     inputs: list[Input]
     outputs: list[Artefact]
     scorer: dict[str, str] | None = Field(description="id and revision of the classifier, for a stage that scores")

@@ -13,6 +13,7 @@ from tasks.audit.account import (
     Artefact,
     BaseModelOrigin,
     Chain,
+    Code,
     Commit,
     Input,
     MirrorRun,
@@ -125,7 +126,7 @@ def _stage(
         key=locked.key,
         command=locked.command,
         params=flatten(locked.params) if locked.params else {},
-        code=[_artefact(entry) for entry in code],
+        code=[Code(**_artefact(entry).model_dump(), files=snapshot.listing(entry)) for entry in code],
         inputs=[
             Input(**_artefact(entry).model_dump(), made_by=snapshot.producers(entry.path))
             for entry in read
@@ -226,8 +227,25 @@ def _alterations(snapshot: Snapshot, path: str, names: set[str]) -> list[Alterat
         file = snapshot.root / entry.path
         found = digests.digest(file) if file.exists() else "missing"
         if found != entry.md5:
-            altered.append(Alteration(path=entry.path, expected=entry.md5, found=found))
+            altered += _differing(snapshot, entry, found)
     return altered + altered_params(snapshot, names)
+
+
+def _differing(snapshot: Snapshot, entry: LockEntry, found: str) -> list[Alteration]:
+    """The files of a package that differ; the entry itself for data, or if the recorded files are unknown."""
+    recorded = snapshot.listing(entry) if is_code(entry.path) else None
+    if recorded is None or found == "missing":
+        return [Alteration(path=entry.path, expected=entry.md5, found=found)]
+    return [
+        Alteration(path=f"{entry.path}/{name}", expected=was or "no such file", found=now or "missing")
+        for name, was, now in differing_files(recorded, digests.listing(snapshot.root / entry.path))
+    ]
+
+
+def differing_files(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
+    """Files of two listings that differ, sorted by name, with both digests; None where a file is absent."""
+    names = sorted({*before, *after})
+    return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
 def altered_params(snapshot: Snapshot, names: set[str]) -> list[Alteration]:

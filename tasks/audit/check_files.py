@@ -5,12 +5,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tasks.audit.findings import Verification
-from tasks.audit.snapshot import LockEntry, Snapshot
+from tasks.audit.snapshot import NOTES, LockEntry, Snapshot
 from tasks.plumbing import digests, progress
 
 MISSING = "missing"
-# What a machine notes for itself; a clone has none of it until its own run of the mirror.
-NOTES = ".polydetox/"
 
 
 def check(snapshot: Snapshot, stages: Collection[str], found: Verification) -> None:
@@ -95,5 +93,16 @@ def _advice(snapshot: Snapshot, entry: LockEntry) -> str:
 
 
 def stale_sources(snapshot: Snapshot) -> list[str]:
-    """Code and data of the workspace that no stage makes and that is not what dvc.lock names."""
-    return [path for path, entry in sorted(snapshot.sources.items()) if _Content(snapshot.root / path).md5 != entry.md5]
+    """Code and data of the workspace that no stage makes and that differ from dvc.lock; files of a folder by name."""
+    stale: list[str] = []
+    for path, entry in sorted(snapshot.sources.items()):
+        content = _Content(snapshot.root / path)
+        if content.md5 == entry.md5:
+            continue
+        recorded = snapshot.listing(entry)
+        if recorded is None or content.files is None:
+            stale.append(path)
+        else:
+            names = sorted({*recorded, *content.files})
+            stale += [f"{path}/{name}" for name in names if recorded.get(name) != content.files.get(name)]
+    return stale

@@ -6,6 +6,7 @@ no generated text is in it. It names no person and no machine. Made from the rec
 time that these are.
 """
 
+# Long because one builder makes one crate: its entities refer to each other.
 import hashlib
 import tomllib
 from collections.abc import Iterator
@@ -19,7 +20,16 @@ from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 from tasks.audit import history
 from tasks.audit.chain import is_code
 from tasks.audit.results import is_numbers
-from tasks.audit.snapshot import BrokenStudyError, LockEntry, NotFoundError, Snapshot, git_text, load_yaml, overlaps
+from tasks.audit.snapshot import (
+    NOTES,
+    BrokenStudyError,
+    LockEntry,
+    NotFoundError,
+    Snapshot,
+    git_text,
+    load_yaml,
+    overlaps,
+)
 from tasks.plumbing import digests
 from tasks.plumbing.files import writing
 from tasks.plumbing.ledger import Execution
@@ -165,6 +175,8 @@ class _Builder:
         report = self._params.get("report")
         shows_texts = not isinstance(report, dict) or report.get("show_text") is not False
         for path, entry in sorted(self._snapshot.outputs.items()):
+            if path.startswith(NOTES):
+                continue
             if (is_numbers(path) and not entry.md5.endswith(".dir")) or (path == REPORT and not shows_texts):
                 yield entry
 
@@ -188,6 +200,8 @@ class _Builder:
             facts: dict[str, Any] = {"name": entry.path, "identifier": f"md5:{entry.md5}"}
             if code:
                 facts["version"] = entry.md5
+                if files := self._snapshot.listing(entry):
+                    facts["hasPart"] = _one([self._module(f"{entry.path}/{name}", md5) for name, md5 in files.items()])
             if entry.size is not None:
                 facts["contentSize"] = str(entry.size)
             if self._license is not None:
@@ -195,6 +209,13 @@ class _Builder:
             kind = "SoftwareSourceCode" if code else "CreativeWork"
             self._known[entry.path] = self._context(f"#artefact/{entry.path}", kind, **facts)
         return self._known[entry.path]
+
+    def _module(self, path: str, md5: str) -> Any:
+        """A file of a package, named by digest."""
+        if path not in self._known:
+            facts = {"name": path, "identifier": f"md5:{md5}", "version": md5}
+            self._known[path] = self._context(f"#artefact/{path}", "SoftwareSourceCode", **facts)
+        return self._known[path]
 
     def _stage_action(self, stage: LockedStage) -> Any:
         entries = [entry for entry in self._snapshot.entries if entry.stage == stage.name]
@@ -232,7 +253,7 @@ class _Builder:
         last = [
             entry
             for path, entry in sorted(self._snapshot.outputs.items())
-            if is_numbers(path) or not any(overlaps(path, one) for one in used)
+            if not path.startswith(NOTES) and (is_numbers(path) or not any(overlaps(path, one) for one in used))
         ]
         read = [self._known[name] for name in (str(PARAMS),) if name in self._known]
         read += [self._artefact(entry) for entry in first]

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tasks.audit.chain import altered_params, is_code
+from tasks.audit.chain import altered_params, differing_files, is_code
 from tasks.audit.check_files import stale_sources
 from tasks.audit.results import Value, changed_numbers, is_numbers
-from tasks.audit.snapshot import BrokenStudyError, Snapshot, changed_values, overlaps
+from tasks.audit.snapshot import NOTES, BrokenStudyError, Snapshot, changed_values, overlaps
 from tasks.audit.tree import plain
 from tasks.plumbing.lineage import LockedStage
 
@@ -142,13 +142,24 @@ class _Walk:
             makers = self._changed_makers(path)
             if makers:
                 found |= set().union(*(self.causes(maker) for maker in makers))
+            elif is_code(path):
+                found |= self._code(path, old.deps.get(path), new.deps.get(path))
             else:
-                kind = "code" if is_code(path) else "source"
-                found.add(_cause(kind, path, old.deps.get(path), new.deps.get(path)))
+                found.add(_cause("source", path, old.deps.get(path), new.deps.get(path)))
         if not found and old.outs != new.outs:
             first = _changed(old.outs, new.outs)[0]
             found.add(_cause("not reproducible", name, old.outs.get(first), new.outs.get(first)))
         return found
+
+    def _code(self, path: str, before: str | None, after: str | None) -> set[_Key]:
+        """The files of a package that differ; the path itself if it is a file or its files are unknown."""
+        old, new = (
+            next((snapshot.listing(one) for one in snapshot.entries if (one.path, one.md5) == (path, md5)), None)
+            for snapshot, md5 in ((self._before, before), (self._after, after))
+        )
+        if old is None or new is None:
+            return {_cause("code", path, before, after)}
+        return {_cause("code", f"{path}/{name}", was, now) for name, was, now in differing_files(old, new)}
 
     def _changed_makers(self, path: str) -> list[str]:
         """Stages that made what changed at a path."""
@@ -185,7 +196,7 @@ def _results(before: Snapshot, after: Snapshot) -> Iterator[Result]:
     for path in sorted({*before.outputs, *after.outputs}):
         old, new = before.outputs.get(path), after.outputs.get(path)
         entry = new or old
-        if entry is None or (old and new and old.md5 == new.md5):
+        if entry is None or path.startswith(NOTES) or (old and new and old.md5 == new.md5):
             continue
         if is_numbers(path) or not any(overlaps(path, one) for one in used):
             yield Result(

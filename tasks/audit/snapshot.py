@@ -20,6 +20,10 @@ from tasks.plumbing.lineage import LOCK, LockedStage, flatten
 # The C parser reads a lock of 2000 lines in 20 ms, the Python one in 300; histories have many locks.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+MOST_COMMITS = 20  # searched for the folder that a digest belongs to
+# What a machine notes for itself: no result, and absent from a clone until its own run of the mirror.
+NOTES = ".polydetox/"
+
 
 class NotFoundError(ValueError):
     """What was asked for does not exist; the message names the nearest that do."""
@@ -127,6 +131,7 @@ class Snapshot:
         self.root = root
         self.rev = rev
         self.commit = None if rev is None else resolve(root, rev)
+        self._listings: dict[tuple[str, str], dict[str, str] | None] = {}
 
     @cached_property
     def _lock(self) -> tuple[dict[str, LockedStage], list[LockEntry]]:
@@ -185,12 +190,17 @@ class Snapshot:
         return blob.read_bytes() if blob is not None and blob.is_file() else None
 
     def listing(self, entry: LockEntry) -> dict[str, str] | None:
-        """MD5 by relative name of the files of a locked folder; None for a file, or where nobody knows them any more.
+        """MD5 by relative name of the files of a locked folder; None for a file, or if no copy of the folder is known.
 
-        From DVC's cache, or from an unaltered workspace, or, for sources, from git.
+        From DVC's cache, from the workspace if unaltered, or, for sources and code, from git.
         """
         if not entry.md5.endswith(".dir"):
             return None
+        if (entry.path, entry.md5) not in self._listings:  # many stages depend on one package
+            self._listings[entry.path, entry.md5] = self._found_listing(entry)
+        return self._listings[entry.path, entry.md5]
+
+    def _found_listing(self, entry: LockEntry) -> dict[str, str] | None:
         stored = cached_listing(self.root, entry.md5)
         folder = self.root / entry.path
         if stored is None and folder.is_dir() and self.commit is None:
@@ -198,16 +208,25 @@ class Snapshot:
         return stored if stored is not None else self._tracked_listing(entry)
 
     def _tracked_listing(self, entry: LockEntry) -> dict[str, str] | None:
+        """The listing at the snapshot's commit, or at one of the last commits that changed the folder."""
         commit = self.commit or "HEAD"
-        listed = git_bytes(self.root, "ls-tree", "-r", "-z", "--name-only", commit, "--", entry.path) or b""
+        log = git_text(self.root, "log", f"-{MOST_COMMITS}", "--format=%H", commit, "--", entry.path) or ""
+        for one in (commit, *log.splitlines()):
+            if (found := _if_digest(self._listing_at(one, entry.path), entry.md5)) is not None:
+                return found
+        return None
+
+    def _listing_at(self, commit: str, path: str) -> dict[str, str]:
+        listed = git_bytes(self.root, "ls-tree", "-r", "-z", "--name-only", commit, "--", path) or b""
         found = {}
         for line in listed.split(b"\0")[:-1]:
-            name = os.fsdecode(line)
-            content = git_bytes(self.root, "cat-file", "blob", f"{commit}:./{name}") or b""
-            found[Path(name).relative_to(entry.path).as_posix()] = hashlib.md5(
-                content, usedforsecurity=False
-            ).hexdigest()
-        return _if_digest(found, entry.md5)
+            name = Path(os.fsdecode(line))
+            if digests.ignored(name.relative_to(path)):
+                continue
+            content = git_bytes(self.root, "cat-file", "blob", f"{commit}:./{name.as_posix()}") or b""
+            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            found[name.relative_to(path).as_posix()] = md5
+        return found
 
     def locked_md5(self, path: str) -> str | None:
         """MD5 that the record gives a path, also one inside a locked folder; None where it says nothing of it."""

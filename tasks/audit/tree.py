@@ -6,7 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.tree import Tree
 
-from tasks.audit.account import Chain, Commit, Execution, Stage
+from tasks.audit.account import Chain, Code, Commit, Execution, Stage
 
 SHORT = 8  # hexadecimal digits of a digest: enough to tell a study's files apart, short enough to read
 INLINE = 100  # characters of a value on one line
@@ -93,10 +93,14 @@ def counted(stage: Stage) -> str:
     sections = Counter(key.partition(".")[0] for key in stage.params)
     parts = ["params " + ", ".join(f"{name} ({count})" for name, count in sections.items())] if sections else []
     if stage.code:
-        parts.append(f"{len(stage.code)} code files")
+        parts.append(f"{sum(len(one.files or [one]) for one in stage.code)} code files")
     if stage.executions:
         parts.append(executed(stage.executions[-1]))
     return "; ".join(parts)
+
+
+def _package(code: Code) -> str:
+    return f" ({', '.join(code.files)})" if code.files else ""
 
 
 def _tell(parent: Tree, chain: Chain, name: str, told: set[str], full: bool, first: bool = False) -> None:
@@ -110,7 +114,9 @@ def _tell(parent: Tree, chain: Chain, name: str, told: set[str], full: bool, fir
         if stage.params:
             branch.add("params: " + escape(", ".join(f"{key}={plain(value)}" for key, value in stage.params.items())))
         if stage.code:
-            branch.add("code: " + escape(", ".join(f"{file.path} {short(file.md5)}" for file in stage.code)))
+            branch.add(
+                "code: " + escape(", ".join(f"{one.path} {short(one.md5)}{_package(one)}" for one in stage.code))
+            )
         for line in history_lines(stage):
             branch.add(f"[dim]{escape(line)}[/]")
     elif line := counted(stage):

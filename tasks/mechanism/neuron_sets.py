@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Neuron = tuple[int, int]
+# Name of the sources of toxicity (the active candidates) in files, as a set and as a column. Records keep it; code and
+# prose say sources.
+SOURCES = "actual"
 GROUPS = ("TP-", "TN+", "AP+", "AN-")
 
 

@@ -33,6 +33,7 @@ def noted(stage: str) -> Iterator[None]:
                 peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
                 peak_gpu_memory_mib=_peak_gpu_memory(),
                 device=_device(),
+                cpu_threads=_cpu_threads(),
                 versions={"python": platform.python_version()} | {name: version(name) for name in COMPUTE},
                 git_commit=project.git("rev-parse", "HEAD"),
                 git_diff=project.diff_digest(Path.cwd()),
@@ -47,6 +48,11 @@ def noted(stage: str) -> Iterator[None]:
 def _device() -> str:
     torch = sys.modules.get("torch")  # a stage that did not load it used no GPU
     return str(torch.cuda.get_device_name()) if torch and torch.cuda.is_initialized() else "cpu"
+
+
+def _cpu_threads() -> int | None:
+    torch = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if torch else None
 
 
 def _peak_gpu_memory() -> float | None:

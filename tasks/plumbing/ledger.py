@@ -25,6 +25,7 @@ class Execution(BaseModel, frozen=True):
     peak_memory_mib: float = Field(description="largest resident set of the process")
     peak_gpu_memory_mib: float | None = Field(description="largest allocation on the GPU; null without one")
     device: str = Field(description="name of the GPU, or cpu")
+    cpu_threads: int | None = Field(default=None, description="of torch; null for a stage that did not load it")
     versions: dict[str, str] = Field(description="python and the libraries that compute")
     git_commit: str
     git_diff: str | None = Field(description="digest of the uncommitted changes; null for none")

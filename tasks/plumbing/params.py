@@ -36,6 +36,17 @@ class Runtime(BaseModel, frozen=True, extra="forbid"):
     generate_batch: int = Field(gt=0, description="continuations sampled at once, in sequences")
     score_batch: int = Field(gt=0, description="texts whose likelihood is computed at once, in sequences")
     embed_batch: int = Field(gt=0, description="sentences embedded at once, in sequences")
+    cpu_threads: int = Field(
+        default=2,
+        ge=1,
+        description="threads of a model stage on a CPU; another number adds in another order, so last digits change, "
+        "and with them now and then a sampled token; the ledger notes it with each execution",
+    )
+    cpu_stages: int | None = Field(
+        default=None,
+        ge=1,
+        description="model stages of this project that run at once on a CPU; null: one per cpu_threads cores",
+    )
     track_training: bool = Field(description="show train_dpo's curves in MLflow while it trains")
     vllm_python: str = Field(
         default="environments/vllm/.venv/bin/python", description="python of the environment that has vLLM"

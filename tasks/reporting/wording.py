@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.reporting.sourced import key_of
@@ -84,6 +84,16 @@ def name_of(language: str) -> str:
     return NAMES.get(language, language)
 
 
+def label(language: str) -> str:
+    """ISO code and English name."""
+    return f"{language} {name_of(language)}" if name_of(language) != language else language
+
+
+def marked(language: str, marks: Mapping[str, str]) -> str:
+    """`label` with the language's mark, if it has one."""
+    return " ".join(filter(None, (label(language), marks.get(language, ""))))
+
+
 def number(value: float, digits: int = 3, scale: float = 1) -> Text:
     """`scale` times a value with fixed decimals and a true minus sign; a dash when missing."""
     return _cited(_fixed(scale * value, digits), value)
@@ -133,6 +143,11 @@ def plain_bracket(low: float, high: float, digits: int = 3) -> Text:
     if not (math.isfinite(low) and math.isfinite(high)):
         return say(MISSING)
     return say("[", number(low, digits), ", ", number(high, digits), "]")
+
+
+def span(low: float, high: float, digits: int) -> Text:
+    """An interval in words, with the sign of both ends."""
+    return say(signed(low, digits), " to ", signed(high, digits))
 
 
 def listing(items: Sequence[str | Text]) -> Text:

@@ -8,11 +8,10 @@ Pure: no files, clock, network or globals.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-Floats = NDArray[np.float64]
-_CHUNK_VALUES = 4_000_000  # numbers of a resampled array that are held at once
+from tasks.statistics.resampling import Floats, chunks, percentile_interval, refuse_confidence, refuse_resamples
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ def validity(scores_N: ArrayLike, toxic_N: ArrayLike, resamples: int, confidence
     scores, labels = _floats(scores_N), np.asarray(toxic_N, dtype=np.bool_)
     if scores.shape != labels.shape or scores.ndim != 1:
         raise ValueError(f"one score per label expected, got shapes {scores.shape} and {labels.shape}")
-    if resamples < 1 or not 0 < confidence < 1:
-        raise ValueError(f"resamples {resamples} must be at least 1 and confidence {confidence} in (0, 1)")
+    refuse_resamples(resamples)
+    refuse_confidence(confidence)
     scored = ~np.isnan(scores)
     missing = int((~scored).sum())
     scores, labels = scores[scored], labels[scored]
@@ -126,19 +125,17 @@ def validity(scores_N: ArrayLike, toxic_N: ArrayLike, resamples: int, confidence
     positives, negatives = scores[labels], scores[~labels]
     rng = np.random.default_rng(seed)
     drawn = []
-    size = max(1, _CHUNK_VALUES // n)
-    for start in range(0, resamples, size):
-        rows = min(size, resamples - start)
+    for rows in chunks(resamples, n):
         some = [values[rng.integers(len(values), size=(rows, len(values)))] for values in (positives, negatives)]
         drawn.append(_auroc_rows(*some))
-    low, high = np.quantile(np.concatenate(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
+    interval = percentile_interval(np.concatenate(drawn), confidence)
     return Validity(
         n=n,
         toxic=toxic,
         missing=missing,
         auroc=auroc(scores, labels),
-        low=float(low),
-        high=float(high),
+        low=interval.low,
+        high=interval.high,
         average_precision=average_precision(scores, labels),
     )
 

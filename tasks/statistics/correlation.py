@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.tools.tools import add_constant
 
-Floats = NDArray[np.float64]
+from tasks.statistics.resampling import Floats, percentile_interval, refuse_confidence, refuse_resamples
 
 # Correlations closer than this are tied; rounding leaves about 1e-16.
 TIE = 1e-12
@@ -220,10 +220,8 @@ def _bootstrap(
     confidence: float,
     rng: np.random.Generator,
 ) -> tuple[float, float, int]:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}, outside (0, 1)")
-    if resamples < 1:
-        raise ValueError(f"resamples is {resamples}, must be at least 1")
+    refuse_confidence(confidence)
+    refuse_resamples(resamples)
     languages = len(variables[0])
     drawn_BN = rng.integers(languages, size=(resamples, languages))
     drawn = [values_N[drawn_BN] for values_N in variables]
@@ -232,8 +230,8 @@ def _bootstrap(
     values_B = values_B[~np.isnan(values_B)]
     if not len(values_B):
         raise ValueError(f"all {resamples} resamples are degenerate")
-    low, high = np.quantile(values_B, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high), resamples - len(values_B)
+    interval = percentile_interval(values_B, confidence)
+    return interval.low, interval.high, resamples - len(values_B)
 
 
 def _permute(values_N: Floats, permutations: int, rng: np.random.Generator) -> Floats:

@@ -1,8 +1,5 @@
 """Preference tuning with TRL: one policy from pairs, by the recipe's method."""
 
-import json
-import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +17,9 @@ from transformers import (
     set_seed,
 )
 
-from tasks.models.language_model import context_length, load, pad_id
+from tasks.models.language_model import context_length, pad_id
 from tasks.training import adapters
-from tasks.training.adapters import MergeGap
+from tasks.training.curves import curves
 from tasks.training.methods import Arguments, arguments, make_trainer
 from tasks.training.preference_pair import Pair
 from tasks.training.recipe import Full, Lora, Qlora, Recipe
@@ -135,7 +132,7 @@ def tune(job: Job, tokenizer: PreTrainedTokenizerBase, report: Callable[[str], N
     if not isinstance(tuning, Full):
         best, adapted = _merged(best, job.base, tuning, job.scratch / "adapter", validation, device)
     dropped = len(job.training) + len(job.validation) - len(training) - len(validation)
-    return Trained(best, _curves(history), best_step, recorded, dropped, trainable, adapted)
+    return Trained(best, curves(history), best_step, recorded, dropped, trainable, adapted)
 
 
 def train_only(job: Job, tokenizer: PreTrainedTokenizerBase, processes: int, report: Callable[[str], None]) -> None:
@@ -276,53 +273,3 @@ def _merged(
     merged = adapters.merge(best, base, folder, tuning, device)
     gap = adapters.largest_gap(adapters.probe_logits(merged, probes), logits)
     return merged, Adapted(folder, probes, logits, gap)
-
-
-def save_policy(
-    trained: Trained, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, target: Path, device: torch.device
-) -> MergeGap | None:
-    """Writes a plain model directory, with the adapter beside the weights where there is one, and reads it again.
-
-    Raises:
-        MergeError: The plain model is not the one that was trained.
-    """
-    trained.model.save_pretrained(target, safe_serialization=True)
-    tokenizer.save_pretrained(target)
-    if trained.adapted is None or isinstance(recipe.tuning, Full):
-        return None
-    beside = target / "adapter"
-    beside.mkdir()
-    shutil.copy(trained.adapted.folder / "adapter_model.safetensors", beside)
-    config = json.loads((trained.adapted.folder / "adapter_config.json").read_text(encoding="utf-8"))
-    config["target_modules"] = sorted(config["target_modules"])  # PEFT keeps a set, which has another order every time
-    (beside / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    reloaded = load(target, device)[0]
-    gap = MergeGap(
-        trained.adapted.merged_gap,
-        adapters.largest_gap(adapters.probe_logits(reloaded, trained.adapted.probes), trained.adapted.logits),
-    )
-    adapters.check_merge(gap, recipe.tuning)
-    return gap
-
-
-_CURVES = {
-    "loss": "loss",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "rewards/margins": "reward_margin",
-    "rewards/accuracies": "reward_accuracy",
-}
-
-
-def _curves(history: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """One row per logged step, training and validation values side by side; chosen and rejected rewards apart.
-
-    A value that the method does not have, such as a reward of SFT, is not a number.
-    """
-    rows: dict[int, dict[str, float]] = {}
-    for entry in history:
-        for prefix, split in (("", "train"), ("eval_", "validation")):
-            if f"{prefix}loss" in entry:
-                row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
-                row |= {f"{split}_{name}": float(entry.get(prefix + key, math.nan)) for key, name in _CURVES.items()}
-    return [rows[step] for step in sorted(rows)]

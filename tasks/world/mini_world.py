@@ -14,16 +14,16 @@ Pure: no files, clock, network or globals.
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
+from tasks.world.distributions import Choice, dirichlet, flag, split, zipf
+from tasks.world.document import Document
 from tasks.world.lexicon import INSULT, Lexicon
-from tasks.world.pidgin import PIVOT, Grammar, Sentence, join, render_sentence
+from tasks.world.pidgin import PIVOT, Sentence
 
 Register = Literal["civil", "hostile"]
 Part = Literal["pretraining", "pairs", "prompts", "parallel"]
@@ -83,53 +83,8 @@ class World(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-@dataclass(frozen=True)
-class Document:
-    """What one document says and how it is told.
-
-    `told` lists (sentence index, language, whether English words are mixed in) in reading order; `switches` seeds
-    which words those are.
-    """
-
-    language: str
-    register: Register
-    sentences: tuple[Sentence, ...]
-    told: tuple[tuple[int, str, bool], ...]
-    switches: int
-
-    @property
-    def bilingual(self) -> bool:
-        """Whether any of it is in English beside its language."""
-        return any(mixed or language != self.language for _, language, mixed in self.told)
-
-
 OPENERS: dict[str | None, float] = {None: 0.6, "now": 0.1, "yesterday": 0.1, "always": 0.06, "but": 0.08, "why": 0.06}
 NEGATED, QUALIFIED, PLACED, VERY, DOUBLE = 0.08, 0.35, 0.35, 0.3, 0.15
-
-
-T = TypeVar("T")
-
-
-class Choice(Generic[T]):
-    """A discrete distribution that can be drawn from and asked for log-probabilities."""
-
-    def __init__(self, weights: Mapping[T, float]) -> None:
-        """Normalises the weights; zero-weight values are left out; ValueError if nothing remains."""
-        total = sum(weights.values())
-        if not total > 0:
-            raise ValueError("a distribution needs at least one positive weight")
-        kept = {value: weight / total for value, weight in weights.items() if weight > 0}
-        self.values = list(kept)
-        self.log = {value: math.log(weight) for value, weight in kept.items()}
-        self._cumulative = list(accumulate(kept.values()))
-
-    def draw(self, rng: random.Random) -> T:
-        """One value at random."""
-        return rng.choices(self.values, cum_weights=self._cumulative)[0]
-
-
-def _flag(rate: float) -> Choice[bool]:
-    return Choice({True: rate, False: 1 - rate})
 
 
 class Storyteller:
@@ -142,7 +97,7 @@ class Storyteller:
         rng = np.random.default_rng(world.seed)
         self.persons = lexicon.concepts("person")
         things = lexicon.concepts("thing")
-        self._subject = Choice(_zipf(self.persons, rng))
+        self._subject = Choice(zipf(self.persons, rng))
         self._verb_class = {
             "hostile": lexicon.concepts("action_hostile"),
             "kind": lexicon.concepts("action_kind"),
@@ -151,30 +106,30 @@ class Storyteller:
         verbs = [verb for group in self._verb_class.values() for verb in group]
         self._verb_odds = {
             subject: {
-                verb: weight for group in self._verb_class.values() for verb, weight in _dirichlet(group, rng).items()
+                verb: weight for group in self._verb_class.values() for verb, weight in dirichlet(group, rng).items()
             }
             for subject in self.persons
         }
         # Neutral actions are done to things; kind and hostile ones mostly to persons.
         self._object_odds = {
-            verb: _dirichlet(things if verb in self._verb_class["neutral"] else self.persons, rng) for verb in verbs
+            verb: dirichlet(things if verb in self._verb_class["neutral"] else self.persons, rng) for verb in verbs
         }
-        self._place = {verb: Choice(_dirichlet(lexicon.concepts("place"), rng)) for verb in verbs}
+        self._place = {verb: Choice(dirichlet(lexicon.concepts("place"), rng)) for verb in verbs}
         self._word_odds = {
-            category: _zipf(lexicon.concepts(category), rng)
+            category: zipf(lexicon.concepts(category), rng)
             for category in ("quality", "quality_negative", "praise", INSULT)
         }
         self.fact_part: dict[tuple[str, str, str], Part] = {
             (subject, verb, thing): part
             for subject in self.persons
             for verb in verbs
-            for thing, part in _split(list(self._object_odds[verb]), world.held_out, rng).items()
+            for thing, part in split(list(self._object_odds[verb]), world.held_out, "pretraining", rng).items()
         }
         self.word_part: dict[tuple[str, str], Part] = {
             (subject, word): part
             for subject in self.persons
             for odds in self._word_odds.values()
-            for word, part in _split(list(odds), world.held_out, rng).items()
+            for word, part in split(list(odds), world.held_out, "pretraining", rng).items()
         }
         self._opener = Choice(OPENERS)
         self._facts: dict[tuple[str, Register, Part], Choice[tuple[str, str]]] = {}
@@ -290,16 +245,16 @@ class Storyteller:
             terms = [
                 self._fact(sentence.subject, register, part).log.get((sentence.verb, sentence.object), -math.inf),
                 self._opener.log[sentence.opener],
-                _flag(NEGATED).log[sentence.negated],
+                flag(NEGATED).log[sentence.negated],
                 self._quality[register].log.get(sentence.quality, -math.inf),
-                _flag(PLACED).log[place is not None],
+                flag(PLACED).log[place is not None],
                 0.0 if place is None else self._place[sentence.verb].log[place],
             ]
         else:
             choice = self._word(sentence.subject, register, part, sentence.kind == "says")
             terms = [
-                _flag(VERY).log[sentence.very],
-                _flag(DOUBLE).log[len(sentence.words) == 2],
+                flag(VERY).log[sentence.very],
+                flag(DOUBLE).log[len(sentence.words) == 2],
                 *(choice.log.get(word, -math.inf) for word in sentence.words),
             ]
         return log + sum(terms)
@@ -328,38 +283,3 @@ class Storyteller:
         subject = self._subject.log[document.sentences[0].subject]
         registers = self._register_logs(document.sentences, part)
         return subject - math.log(most - fewest + 1) + float(np.logaddexp(*registers))
-
-
-def _zipf(concepts: Sequence[str], rng: np.random.Generator, exponent: float = 0.7) -> dict[str, float]:
-    """Zipf weights in random order: rank r has weight r ** -exponent."""
-    ranks = rng.permutation(len(concepts)) + 1
-    weights = ranks.astype(float) ** -exponent
-    return dict(zip(concepts, (weights / weights.sum()).tolist(), strict=True))
-
-
-def _dirichlet(concepts: Sequence[str], rng: np.random.Generator, concentration: float = 0.3) -> dict[str, float]:
-    # The floor keeps every fact possible, so that each part of the split has facts of every kind.
-    weights = rng.dirichlet([concentration] * len(concepts)) + 1e-3
-    return dict(zip(concepts, (weights / weights.sum()).tolist(), strict=True))
-
-
-def _split(items: Sequence[T], held_out: Mapping[Part, float], rng: np.random.Generator) -> dict[T, Part]:
-    """Items to parts at random; every held-out part gets at least one."""
-    parts: list[Part] = []
-    for part, share in sorted(held_out.items()):
-        parts += [part] * max(1, round(share * len(items)))
-    parts += ["pretraining"] * (len(items) - len(parts))
-    order = rng.permutation(len(items)).tolist()
-    return {items[index]: part for index, part in zip(order, parts, strict=True)}
-
-
-def render(document: Document, lexicon: Lexicon, grammars: Mapping[str, Grammar]) -> str:
-    """The document as text; in a mixed sentence, every word is English with probability 1/2."""
-    rng = random.Random(document.switches)
-    told = []
-    for index, language, mixed in document.told:
-        switch = (lambda: rng.random() < 0.5) if mixed else (lambda: False)
-        told.append(
-            (language, render_sentence(document.sentences[index], language, lexicon, grammars[language], switch))
-        )
-    return join(told, grammars)

@@ -10,8 +10,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from tasks.world.document import render
 from tasks.world.lexicon import INSULT, Lexicon
-from tasks.world.mini_world import ByRegister, Storyteller, World, render
+from tasks.world.mini_world import ByRegister, Storyteller, World
 from tasks.world.pidgin import Grammar, Sentence, render_sentence
 from tasks.world.reader import FOLDER, load
 

@@ -19,20 +19,18 @@ def grandchildren(toy) -> list[psutil.Process]:
 def test_a_cancelled_run_ends_at_once_and_the_next_completes_it(fresh_toy, by: signal.Signals) -> None:
     """A stage with a child of its own is running, another waits to be tried again, both with retries left.
 
-    Within seconds the flow and all its processes are gone, nothing was started again, DVC is usable, and the next run
-    executes what is missing.
+    The flow and all its processes end long before the hour that one takes. Nothing was started again, DVC is usable,
+    and the next run executes what is missing.
     """
     for name in ("side-a", "side-b", "side-c"):
         fresh_toy.edit(f"{name}: 1", f"{name}: 2")
-    fresh_toy.behave("side-a", seconds=60, child=True)
+    fresh_toy.behave("side-a", seconds=3600, child=True)
     fresh_toy.behave("side-b", fail=1, status=70)
     flow = fresh_toy.start_study()
     fresh_toy.wait_until(lambda: grandchildren(fresh_toy) and "trying again" in fresh_toy.said(), 60)
     fresh_toy.wait_until(lambda: "'side@c' - Finished" in fresh_toy.said(), 60)
-    signalled = time.monotonic()
     os.kill(flow.pid, by)
-    assert flow.wait(45) not in (None, 0)
-    assert time.monotonic() - signalled < 30  # of the 60 that side-a takes
+    assert flow.wait(300) not in (None, 0)
     assert fresh_toy.processes() == []
     assert fresh_toy.dvc("status").returncode == 0
     time.sleep(1)  # a stage that somebody revived would have begun

@@ -70,7 +70,7 @@ def test_a_process_that_the_command_leaves_behind_is_ended(folder: Path, monkeyp
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_stopped_run_starts_nothing_and_ends_what_it_started(folder: Path, when: str) -> None:
-    """Told to stop, `run` says None within seconds; told so before, it starts nothing."""
+    """Told to stop, `run` says None long before its child would end; told so before, it starts nothing."""
     lines: list[str] = []
     if when == "before":
         children.stop(folder)
@@ -82,9 +82,7 @@ def test_a_stopped_run_starts_nothing_and_ends_what_it_started(folder: Path, whe
             children.stop(folder)
 
         threading.Thread(target=stop_soon).start()
-    started = time.monotonic()
-    assert run("import os, time; print(os.getpid(), flush=True); time.sleep(60)", folder, lines) is None
-    assert time.monotonic() - started < 5
+    assert run("import os, time; print(os.getpid(), flush=True); time.sleep(3600)", folder, lines) is None
     assert lines == [] if when == "before" else not _alive(int(lines[0]))
     assert not list(folder.glob("*.pgid")) and children.stopping(folder)
 
@@ -95,7 +93,7 @@ def test_a_stop_reaches_children_of_another_process(folder: Path) -> None:
     worker = (
         "import sys; from pathlib import Path; from flows import children\n"
         f"sys.path.insert(0, '.')\n"
-        f"print(children.run(['sleep', '60'], Path('.'), children.environment(), Path({os.fspath(folder)!r}), print))"
+        f"print(children.run(['sleep', '3600'], Path('.'), children.environment(), Path({os.fspath(folder)!r}), print))"
     )
     done: list[int | None] = []
     environment = children.environment(PYTHONPATH=os.fspath(Path(__file__).resolve().parents[2]))
@@ -107,12 +105,12 @@ def test_a_stop_reaches_children_of_another_process(folder: Path) -> None:
         )
     )
     other.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not list(folder.glob("*.pgid")) and time.monotonic() < deadline:
         time.sleep(0.05)
     [group] = [int(mark.stem) for mark in folder.glob("*.pgid")]
     children.stop(folder)
-    other.join(20)
+    other.join(120)
     assert done == [0] and lines == ["None"]
     assert not _alive(group)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from flows import audit as audit_flow
+from flows import forms
 from flows import sweep as sweep_flow
 from flows.overrides import OverrideError
 from tasks.plumbing import ledger
@@ -11,7 +12,7 @@ from tasks.plumbing import ledger
 def test_the_points_of_a_grid_are_all_combinations() -> None:
     """Two values, two values and two seeds are eight points, the last axis changing fastest."""
     request = sweep_flow.Request(grid={"a.b": [1, 0.5], "c": ["x", [1, 2]]}, seeds=[4, 5])
-    points = sweep_flow.points(request)
+    points = forms.points(request)
     assert len(points) == 8
     assert points[0] == ["a.b=1", "c=x", "train_dpo.seeds=[4]"]
     assert points[1] == ["a.b=1", "c=x", "train_dpo.seeds=[5]"]
@@ -21,9 +22,9 @@ def test_the_points_of_a_grid_are_all_combinations() -> None:
 def test_an_empty_grid_is_refused() -> None:
     """No axis, or an axis without values, is a mistake to be named, not a sweep of nothing."""
     with pytest.raises(OverrideError, match="no parameter and no seed"):
-        sweep_flow.points(sweep_flow.Request(grid={}))
+        forms.points(sweep_flow.Request(grid={}))
     with pytest.raises(OverrideError, match=r"a\.b has no values"):
-        sweep_flow.points(sweep_flow.Request(grid={"a.b": []}))
+        forms.points(sweep_flow.Request(grid={"a.b": []}))
 
 
 def test_one_bad_point_does_not_end_a_sweep(fresh_toy) -> None:

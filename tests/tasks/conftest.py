@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +59,6 @@ class Study:
     """A finished shrunken study."""
 
     root: Path
-    seconds: float
-    output: str
 
     def run(self, stage: str, item: str | None = None) -> None:
         """Runs one stage again, in this process; the current directory must be the study's."""
@@ -91,9 +88,12 @@ def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The shrunken study, brought up to date by `dvc repro` in a repository of its own."""
-    root = tmp_path_factory.mktemp("study")
+def finished_study(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Study:
+    """The shrunken study, brought up to date by `dvc repro` in a repository of its own; one for all workers."""
+    return Study(made_once("study", _make_study))
+
+
+def _make_study(root: Path) -> None:
     for name in ("tasks", "data/mini_world"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", root)
@@ -101,10 +101,9 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     assert dvc(root, "init", "--quiet").returncode == 0
-    started = time.monotonic()
+    shutil.copy(ROOT / ".dvcignore", root)
     done = dvc(root, "repro")
     assert done.returncode == 0, done.stdout + done.stderr
-    return Study(root, time.monotonic() - started, done.stdout + done.stderr)
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ def copied_study(finished_study: Study, tmp_path: Path, monkeypatch: pytest.Monk
     shutil.copytree(finished_study.root, root, symlinks=True)
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Study(root, finished_study.seconds, finished_study.output)
+    return Study(root)
 
 
 @pytest.fixture(scope="session")

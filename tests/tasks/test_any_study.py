@@ -134,7 +134,7 @@ def test_prompts_that_all_languages_share(copied_study, capsys: pytest.CaptureFi
     copied_study.run("measure_transfer")
     assert set(pd.read_csv("metrics/measure_transfer/languages.csv")["subset"]) == {"aligned"}
     text = report()
-    assert "prompts that only one language has" not in text
+    assert "prompts that exist in one language only" not in text
     assert "ar Arabic 8 0 100.0%" in text
     prompts[~prompts["culture_specific"]].assign(culture_specific=True).to_parquet(PROMPTS)
     assert cli.main(["measure_transfer"]) == 1
@@ -181,7 +181,7 @@ def test_scorers_of_other_kinds(copied_study, tmp_path: Path, monkeypatch: pytes
     text = report()
     assert "length tests/length 2026-11 length" in text and "unsafe content" in text
     assert "guard is shown to be valid" in text and "of 2 languages that have labels" in text
-    assert "lexicon and length rank samples alike with Spearman’s ρ from" in text
+    assert "lexicon and length rank samples with Spearman’s ρ from" in text
     assert "guard, ja Japanese 0 0 40 no scored text" in text
     assert "lexicon and guard, ja Japanese 0 – " in text
     assert "validity" in figures()

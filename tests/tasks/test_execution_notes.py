@@ -11,4 +11,4 @@ def test_every_execution_is_noted_under_the_key_that_dvc_lock_has(study) -> None
         notes = ledger.executions(stage.key)
         assert notes, f"{name}: no note under {stage.key}"
         assert (notes[0].stage, notes[0].flow_run, notes[0].experiment) == (name, None, None)
-        assert 0 < notes[0].seconds < study.seconds
+        assert notes[0].seconds > 0

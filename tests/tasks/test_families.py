@@ -1,4 +1,6 @@
-"""Every family that people study, as a directory of the hub's format, goes through the whole graph by params alone.
+"""Every model family that people study, as a directory in the hub's format, runs by params alone.
+
+Two of them run the whole graph, the others the stages in which families differ: those that load the model.
 
 Models are tiny and random, and everything else is in the formats that real data is published in. What comes out means
 nothing; that it comes out, complete and consistent, is what is tested here.
@@ -23,6 +25,14 @@ from tests.scorer_models import save_classifier, save_guard
 
 WORDS = {"de": "du bist", "en": "you are", "es": "tu eres", "fr": "tu es", "it": "tu sei"}
 LANGUAGES = list(WORDS)
+# One with an output layer of its own, and one with tied embeddings, norms after the MLP and a gated MLP.
+WHOLE = [("llama", False), ("gemma3", True)]
+# Stages that load the model, and those before them that prepare what they read.
+MODEL_STAGES = {
+    "prepare_model", "prepare_pairs", "prepare_prompts", "prepare_parallel", "prepare_labelled", "train_dpo",
+    "generate", "score_fluency", "score_retention", "embed_parallel", "train_probe", "find_toxic_neurons",
+    "trace_activations", "intervene_neurons", "explain_effect",
+}  # fmt: skip
 LORA = {
     "kind": "lora", "r": 4, "alpha": 8, "dropout": 0.05, "targets": "all-linear", "merge_tolerance": 1e-3,
     "base_dtype": "float32",
@@ -103,14 +113,14 @@ def parameters(raw: Path, model: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_the_graph(params: dict[str, Any]) -> None:
-    """Every stage of dvc.yaml in this process, in the file's order; MLflow's mirror needs dvc.lock and is left out."""
+def run_the_graph(params: dict[str, Any], whole: bool) -> int:
+    """Stages of dvc.yaml in this process, in the file's order; how many ran. MLflow's mirror needs dvc.lock."""
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     shutil.copy(ROOT / "dvc.yaml", ".")
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
     ran = 0
     for name, stage in stages.items():
-        if name == "mirror_mlflow":
+        if name == "mirror_mlflow" or not (whole or name in MODEL_STAGES):
             continue
         items: list[Any] = [None]
         if over := stage.get("foreach"):
@@ -120,7 +130,7 @@ def run_the_graph(params: dict[str, Any]) -> None:
         for item in items:
             assert cli.main([name] if item is None else [name, str(item)]) == 0, (name, item)
             ran += 1
-    assert ran == 16 + 2 + 7 * 2  # stages that run once; the one seed and the one effect; those of two policies
+    return ran
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +141,32 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "tied"), tiny_models.FAMILIES, ids=lambda value: str(value))
-def test_a_family_goes_through_the_whole_graph(
+def test_a_family_runs_by_params_alone(
     family: str, tied: bool, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tuned with LoRA and merged; every language has its numbers, by two scorers; the page is made."""
+    """Tuned with LoRA and merged; in the whole graph every language has its numbers, by two scorers, and a report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POLYDETOX_SCORES", str(tmp_path / "scores"))
     model = tiny_models.make(tmp_path / "model", family, tied)
-    run_the_graph(parameters(raw, model))
+    whole = (family, tied) in WHOLE
+    ran = run_the_graph(parameters(raw, model), whole)
+    # Stages that run once; the one seed and the one effect; those of two policies.
+    assert ran == (16 + 2 + 7 * 2 if whole else 9 + 2 + 4 * 2)
     card = json.loads(Path("models/prepare_model/model_card.json").read_text())
     assert card["kind"] == "local"
     weights = load_file("models/train_dpo/1/model.safetensors")
     assert tied == (not any("lm_head" in name for name in weights))
+    base, tuned = (
+        pd.read_parquet(f"data/trace_activations/{policy}/activations.parquet") for policy in ("base", "dpo-1")
+    )
+    assert len(base) == len(tuned) == 2 * 2 * len(LANGUAGES)  # two prompts, two ways of decoding
+    assert np.isfinite(base["activation"]).all() and not np.allclose(base["activation"], tuned["activation"])
+    texts = pd.read_parquet("data/generate/dpo-1/continuations.parquet")
+    assert texts.groupby("language").size().to_dict() == dict.fromkeys(LANGUAGES, 7 * 3)
+    if not whole:
+        return
     languages = pd.read_csv("metrics/measure_transfer/languages.csv")
     emt = languages[(languages["metric"] == "emt") & (languages["subset"] == "aligned")].set_index("language")
     assert set(emt.index) == {*LANGUAGES, "others"}

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from tasks import __main__ as cli
 from tasks.prepare_prompts import CLEANING, PROMPTS, PreparePrompts, run
-from tasks.statistics.uncertainty import mean_effect_over_languages
+from tasks.statistics.intervals import mean_effect_over_languages
 from tests.published_data import (
     json_lines,
     project,

@@ -348,9 +348,9 @@ def test_headline_follows_the_numbers(page: str) -> None:
     text = text_of(page)
     assert "English EMT falls, from 0.700 to 0.100 (change −0.600, 95% interval −0.650 to −0.550)." in text
     assert "mean EMT of the 3 other languages falls, from 0.567 to 0.300 (change −0.267" in text
-    assert "in 3 of 3 languages. No language got more toxic." in text
-    assert "it tells something beforehand" in text
-    assert "became less likely, too" in text
+    assert "in 3 of 3 languages. No estimate is higher after tuning." in text
+    assert "it has predictive value" in text
+    assert "became less likely as well" in text
 
 
 def test_mechanism_follows_the_numbers(page: str) -> None:
@@ -368,7 +368,7 @@ def test_worsening_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     text = text_of(make())
     assert "English EMT rises, from 0.500 to 0.700" in text
     assert "Tuning did not detoxify English itself" in text
-    assert "they got more toxic, not less" in text
+    assert "they became more toxic" in text
     assert (
         "in 0 of 3 languages. Significantly more toxic: German (+0.100), Russian (+0.200) and Hindi (+0.400)." in text
     )
@@ -433,7 +433,7 @@ def test_policy_from_elsewhere_has_no_training(path: str, tmp_path: Path, monkey
     text = text_of(page)
     assert "before and after tuning, with one policy; this study did not train nightly. Did tuning" in text
     assert "less toxic in English and in 3 other languages" in text
-    assert f"Not trained in this study, which has no record of how they were: nightly ({path})." in text
+    assert f"Not trained in this study, which has no training record of them: nightly ({path})." in text
     assert f"nightly {path}: not trained in this study" in text
     assert not re.search(r"\bseeds?\b|validation loss falls|\btrl\b", text)
     assert "English EMT falls, from 0.700 to 0.100" in text
@@ -448,9 +448,9 @@ def test_a_policy_from_elsewhere_beside_a_trained_one(tmp_path: Path, monkeypatc
     text = text_of(page)
     assert "with 2 policies; this study did not train nightly." in text
     assert "Seed 2: the validation loss falls from" in text
-    assert "how they were: nightly (models/nightly)." in text
+    assert "no training record of them: nightly (models/nightly)." in text
     assert "models/train_dpo/2: seed 2, 9 train and 1 validation pairs" in text
-    assert "black ticks the single policies" in text
+    assert "black ticks show the single policies" in text
     assert Path("data/report/figures/training-loss.png").exists()
 
 
@@ -458,11 +458,11 @@ def test_a_valid_scorer_needs_no_warning(page: str) -> None:
     """AUROC .9 less .05 exceeds .7 in all four languages."""
     text = text_of(page)
     assert (
-        "lexicon is shown to be valid, its AUROC against labels above 0.70 with the whole interval, in 4 of 4" in text
+        "lexicon is shown to be valid (the whole interval of its AUROC against labels is above 0.70) in 4 of 4" in text
     )
-    assert "†" not in text and "In doubt" not in text
+    assert "†" not in text and "Caveat" not in text
     assert "lexicon tests/lexicon r1 insult severity 4 of 4" in text
-    assert "nothing is lost on the way" not in text
+    assert "the pipeline loses none of them" not in text
     assert 'data-why="metrics/compare_scorers/validity.csv:scorer=lexicon,language=hi:auroc"' in page
 
 
@@ -515,18 +515,19 @@ def test_scorers_that_disagree_are_told_apart(tmp_path: Path, monkeypatch: pytes
     Path("params.yaml").write_text(yaml.safe_dump(loaded, sort_keys=False), encoding="utf-8")
     page = make()
     text = text_of(page)
-    assert "lexicon and guard rank samples alike with Spearman’s ρ from 0.20 to 0.80 over languages" in text
-    assert "has one sign by both in 2 of 3 (not in Hindi)." in text
-    assert "Nothing tells whether guard is valid" in text
+    assert "lexicon and guard rank samples with Spearman’s ρ from 0.20 to 0.80 across languages" in text
+    assert "agree on the sign of the change of EMT in 2 of 3 (not in Hindi)." in text
+    assert "Whether guard is valid is unknown" in text
     assert "lexicon and guard, ru Russian 8 0.40 −0.200 – –" in text
 
 
 def test_the_mini_world_is_no_model_of_the_paper(page: str) -> None:
     """So directions compare and levels do not; the published figures stand there, with what differs."""
     text = text_of(page)
-    assert "The base model is none of the six of Li, Yong &amp; Bach 2024, so levels are not comparable" in text
+    assert "The base model is not among the six of Li, Yong &amp; Bach 2024, so levels cannot be compared" in text
     # Of Table 2, by hand: .157 / .502 - 1 = -69% and .314 / .557 - 1 = -44%. Here 1.0 / 2.4 - 1.
-    assert "mean EMT falls in 6 of 6 models, by −69% to −44%; here it falls, too (−58%)." in text
+    assert "mean EMT falls in 6 of 6 models, by −69% to −44%; here it changes by −58% over all languages" in text
+    assert "by −0.267 [−0.317, −0.217] (95%) over the other languages, a fall, as there." in text
     assert "r from +0.59 to +0.78 in four models there; here it has no estimate." in text
     assert "mGPT 1.3B, paper 0.502 → 0.157 (−69%) 46.8% → 3.9% (−92%)" in text
     # Means of this study: (.6 + .7 + .5 + .6) / 4 = .6 and (.2 + .1 + .3 + .4) / 4 = .25.

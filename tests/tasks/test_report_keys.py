@@ -15,6 +15,7 @@ import pytest
 QUOTED = {"svg", "pre", "style", "script", "title", "th", "nav"}
 VOID = {"meta", "link", "br"}
 IN_POINTS = re.compile(r"metric=toxprob,.*:change|:loo_error")  # shown as percentage points, without a unit
+REDUCTION = re.compile(r"a relative reduction of (\S+ against )?$")  # what follows has the opposite sign of its key
 # Digits in sentences that come from no result: parameters, names, references and constants of the rules.
 NO_RESULTS = (
     r"P@1", r"95%", r"α = 0\.05", r"with one seed", r"GPT-2", r"2024, Table 2", r"its Table 2", r"Table 2, and",
@@ -96,7 +97,7 @@ def value_at(key: str) -> Any:
     return table.iloc[0][column]
 
 
-def is_shown(key: str, value: Any, words: str) -> bool:
+def is_shown(key: str, value: Any, words: str, is_reduction: bool = False) -> bool:
     """Whether the words are the value, rounded to as many decimals as they have."""
     if isinstance(value, str):
         return words == value
@@ -105,18 +106,37 @@ def is_shown(key: str, value: Any, words: str) -> bool:
         return float(value) < 1e-4
     digits = len(plain.removesuffix("%").partition(".")[2])
     scales = [100 if plain.endswith("%") or IN_POINTS.search(key) else 1]
-    if key.endswith(":relative_change") and words[0].isdigit():
-        scales.append(-100)  # "a reduction of 77%"
+    if is_reduction:  # "a reduction of 77%"
+        scales = [-100]
     number = float(plain.removesuffix("%"))
     return any(float(f"{scale * float(value):.{digits}f}") == number for scale in scales)
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "is_reduction", "shown"),
+    [
+        (-0.77, "−77%", False, True),
+        (-0.77, "77%", False, False),
+        (-0.77, "+77%", False, False),
+        (-0.77, "77%", True, True),
+        (0.77, "77%", True, False),
+        (0.0005, "< 0.0001", False, False),
+    ],
+)
+def test_a_wrong_sign_is_noticed(value: float, words: str, is_reduction: bool, shown: bool) -> None:
+    """Only what is called a reduction has the opposite sign of the change in the file."""
+    assert is_shown("a.csv:x=1:relative_change", value, words, is_reduction) == shown
 
 
 def test_every_key_has_the_number_that_is_shown(page: Page) -> None:
     """Of the page's keys, most name one value, and the words are that value, rounded; the others name a file."""
     cited = [chunk for chunk in page.chunks if chunk.key]
     values = [value_at(chunk.key) for chunk in cited]
+    text = [chunk.text for chunk in page.chunks]
+    reductions = {n for n in range(2, len(text)) if REDUCTION.search("".join(text[max(0, n - 3) : n]))}
+    is_reduction = {id(chunk): n in reductions for n, chunk in enumerate(page.chunks)}
     direct = [(chunk, value) for chunk, value in zip(cited, values, strict=True) if value is not None]
-    wrong = [(c.text, c.key, value) for c, value in direct if not is_shown(c.key, value, c.text)]
+    wrong = [(c.text, c.key, value) for c, value in direct if not is_shown(c.key, value, c.text, is_reduction[id(c)])]
     assert wrong == []
     assert len(direct) >= 500
     assert len(cited) - len(direct) >= 30

@@ -150,10 +150,13 @@ class Project:
 
 @pytest.fixture(scope="session")
 def finished_toy(
-    tmp_path_factory: pytest.TempPathFactory, run_dvc: Callable[..., subprocess.CompletedProcess[str]]
+    made_once: Callable[[str, Callable[[Path], None]], Path], run_dvc: Callable[..., subprocess.CompletedProcess[str]]
 ) -> Project:
-    """The toy study, brought up to date and committed; nobody may change it."""
-    project = Project(tmp_path_factory.mktemp("toy"))
+    """The toy study, brought up to date and committed; nobody may change it. One for all workers."""
+    return Project(made_once("audit-toy", lambda root: _make_toy(Project(root), run_dvc)))
+
+
+def _make_toy(project: Project, run_dvc: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     for name, text in PLAIN_FILES.items():
         project.write(name, text)
     for name, body in SCRIPTS.items():
@@ -163,7 +166,6 @@ def finished_toy(
     done = run_dvc(project.root, "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     project.commit("Record the toy")
-    return project
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_a_lost_file_is_altered_too(toy: Any) -> None:
 
 def test_the_tree_tells_each_stage_once(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Both scores lead to the base model: it is told at the first and referred to at the second."""
-    assert main(["why", f"{SUMMARY}:hits.ar"]) == 0
+    assert main(["why", f"{SUMMARY}:hits.ar", "--full"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{SUMMARY}:hits.ar = {HITS}"
     assert sum("stage prepare_model: python tasks/prepare_model.py" in line for line in lines) == 1
@@ -90,6 +90,17 @@ def test_the_tree_tells_each_stage_once(toy: Any, capsys: pytest.CaptureFixture[
     assert any("scorer: toy/counter revision r7" in line for line in lines)
     assert any("base model: hub, made by prepare_model from some/model revision 0123abc" in line for line in lines)
     assert any("source data/words" in line for line in lines)
+
+
+def test_the_short_answer_folds_items_and_says_what_it_hangs_on(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most 25 lines: the maker, the source, the model, the scorer, and seeds folded into one name."""
+    assert main(["why", f"{SUMMARY}:hits.ar"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{SUMMARY}:hits.ar = {HITS}" and len(lines) <= 25
+    text = "\n".join(lines)
+    assert "made by measure_retrieval: python tasks/measure_retrieval.py" in text
+    assert "source data/words" in text and "base model: hub some/model revision 0123abc" in text
+    assert "scorer toy/counter r7" in text and "train@{1,2}" in text and "train@1" not in text
 
 
 def history(empty: Any, entry: Callable[..., dict[str, Any]], contents: list[str]) -> list[str]:

@@ -10,9 +10,10 @@ from tasks.generation.decoding import Decoding, continue_prompts
 from tasks.models.adopt import Loading, adopt
 from tasks.models.language_model import UNSTATED_CONTEXT, adds_space, context_length, load
 from tasks.models.likelihood import continuation_nll
-from tasks.training.preference import Job, Trained, save_policy, tune
+from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Dpo, Full, Lora
+from tasks.training.saving import save_policy
 from tests import tiny_models
 
 CPU = torch.device("cpu")

@@ -51,11 +51,30 @@ def test_too_few_others_are_refused() -> None:
 
 
 def test_groups_by_hand() -> None:
-    """Aligned ones must fall and opposed ones rise; what moves the other way is in no group."""
-    cosine = np.array([[0.5, 0.5, -0.5, -0.5, 0.5, -0.5]])
-    before = np.array([[1.0, -1.0, 1.0, -1.0, 1.0, 1.0]])
-    after = np.array([[0.5, -2.0, 2.0, -0.5, 2.0, 0.5]])
-    assert groups(cosine, before, after) == {"TP-": [(0, 0)], "TN+": [(0, 1)], "AP+": [(0, 2)], "AN-": [(0, 3)]}
+    """Aligned ones must fall and opposed ones rise; what moves the other way is in no group.
+
+    The last four cross 0: their group is that of the sign before tuning.
+    """
+    cosine = np.array([[0.5, 0.5, -0.5, -0.5, 0.5, -0.5], [0.5, 0.5, -0.5, -0.5, 0.5, -0.5]])
+    before = np.array([[1.0, -1.0, 1.0, -1.0, 1.0, 1.0], [1.0, -1.0, -1.0, 1.0, 0.5, 0.5]])
+    after = np.array([[0.5, -2.0, 2.0, -0.5, 2.0, 0.5], [-1.0, 1.0, 1.0, -1.0, -0.5, -0.5]])
+    assert groups(cosine, before, after) == {
+        "TP-": [(0, 0), (1, 0), (1, 4)],
+        "TN+": [(0, 1)],
+        "AP+": [(0, 2)],
+        "AN-": [(0, 3), (1, 2)],
+    }
+
+
+def test_likeness_is_in_units_of_the_spread() -> None:
+    """Norms run to 1000, activations to 1.
+
+    From (0, 0), with norm 500 and activation 0: (0, 1) differs by 1 in norm and 1 in activation, (0, 2) by 100 in norm
+    alone. Unscaled (0, 1) is nearer; in standard deviations (about 350 and .4) it is (0, 2).
+    """
+    norms = np.array([[500.0, 501.0, 600.0, 0.0, 1000.0]])
+    activations = np.array([[0.0, 1.0, 0.0, 0.0, 0.0]])
+    assert matched_neurons([(0, 0)], norms, activations, 1, np.random.default_rng(0)) == [(0, 2)]
 
 
 def test_a_random_direction_has_the_length_asked_for() -> None:

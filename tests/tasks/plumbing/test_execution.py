@@ -40,7 +40,7 @@ def test_a_success_is_noted_once(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert note.key == lineage.expected_key("stage")
     assert (note.stage, note.device, note.peak_gpu_memory_mib, note.git_commit) == ("stage", "cpu", None, "")
     assert (note.flow_run, note.experiment) == ("flow-7", "bold-fish")
-    assert 0 <= note.seconds < 5 and note.peak_memory_mib > 1
+    assert note.seconds >= 0 and note.peak_memory_mib > 1
     assert {"python", "torch", "numpy"} <= set(note.versions)
 
 

@@ -25,7 +25,17 @@ def test_signed(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(3e-9, "< 0.0001"), (0.0017, "0.0017"), (0.0495, "0.050"), (0.57, "0.57"), (math.nan, "–")]
+    ("value", "text"),
+    [
+        (3e-9, "< 0.0001"),
+        (0.0001, "0.0001"),
+        (0.0002, "0.0002"),
+        (0.0009, "0.0009"),
+        (0.0017, "0.0017"),
+        (0.0495, "0.050"),
+        (0.57, "0.57"),
+        (math.nan, "–"),
+    ],
 )
 def test_p_value(value: float, text: str) -> None:
     """Digits enough to see on which side of .05 and .001 a p-value is; never 0."""
@@ -95,3 +105,14 @@ def test_listing_keeps_keys() -> None:
     parts = wording.listing([say("a (", cite("1", "f:a"), ")"), "b", cite("2", "f:c")]).parts
     assert "".join(part if isinstance(part, str) else part.words for part in parts) == "a (1), b and 2"
     assert [part.key for part in parts if not isinstance(part, str)] == ["f:a", "f:c"]
+
+
+def test_an_interval_in_words_has_signs() -> None:
+    """Both ends have a sign, with a true minus."""
+    assert str(wording.span(-0.5, 0.25, 2)) == "−0.50 to +0.25"
+
+
+def test_a_label_has_code_name_and_mark() -> None:
+    """An unnamed language is its code alone; a mark follows."""
+    assert wording.label("de") == "de German" and wording.label("tlh") == "tlh"
+    assert wording.marked("de", {"de": "†"}) == "de German †" and wording.marked("fr", {"de": "†"}) == "fr French"

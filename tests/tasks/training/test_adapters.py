@@ -9,9 +9,10 @@ import torch
 from tasks.models.language_model import load
 from tasks.training import adapters
 from tasks.training.adapters import MergeError, MergeGap
-from tasks.training.preference import Job, Trained, save_policy, tune
+from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import tokenise_pair
 from tasks.training.recipe import Dpo, Full, Lora, Qlora
+from tasks.training.saving import save_policy
 from tests import tiny_models
 
 CPU = torch.device("cpu")

@@ -13,8 +13,10 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
+from tasks.world.distributions import Choice
+from tasks.world.document import Document, render
 from tasks.world.lexicon import Lexicon
-from tasks.world.mini_world import Choice, Document, Part, Register, Storyteller, World, render
+from tasks.world.mini_world import Part, Register, Storyteller, World
 from tasks.world.pidgin import Grammar, Sentence, join, render_sentence
 
 PARTS: tuple[Part, ...] = get_args(Part)
