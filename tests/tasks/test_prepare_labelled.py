@@ -112,6 +112,7 @@ def test_the_counts_add_up() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_world_that_has_too_few_documents_is_refused() -> None:
     """Documents of one sentence about one attribute run out; the message says what to change."""
     small = world().model_copy(update={"sentences": (1, 1), "fact": 0.0})
