@@ -116,13 +116,13 @@ def sources_verdict(source: str, neurons: Sequence[Row], alpha: float) -> Text:
         f" candidates, the value vectors nearest to the probe, are active on {name_of(source)} prompts and count as "
         "sources. The top tokens of ",
         below(actual, "p_fewer"),
-        " sources, and of ",
+        " sources and of ",
         below(neurons, "p_fewer"),
-        " candidates, belong to fewer languages than as many drawn tokens do, those of ",
+        " candidates belong to fewer languages than as many randomly drawn tokens; those of ",
         below(actual, "p_more"),
         " and ",
         below(neurons, "p_more"),
-        f" to more (α = {alpha:.2g}, not corrected for the number of vectors).",
+        f" belong to more (α = {alpha:.2g}, not corrected for the number of vectors).",
     )
 
 
