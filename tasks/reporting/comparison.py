@@ -26,11 +26,7 @@ from tasks.reporting.wording import (
 )
 
 SAME, OWN = ("mean_cosine", "layer_mean"), ("p_at_1", "best")  # measure and layers of a row of the predictors
-
-
 TITLES = {SAME: "mean cosine, mean of layers", OWN: "P@1, best layer"}
-
-
 METRIC_TITLES = {
     "emt": "EMT",
     "toxprob": "ToxProb",

@@ -13,7 +13,7 @@ from tasks.reporting.wording import Text, count, join, listing, name_of, say
 
 
 def lead(study: Study) -> list[str | Text]:
-    """What was asked, of what."""
+    """The question, and about which model."""
     question = say(
         _tuning(study),
         count(study.languages.total(len(study.others))),
@@ -27,7 +27,7 @@ def lead(study: Study) -> list[str | Text]:
 
 
 def content_note(study: Study, show_text: bool) -> str:
-    """What a reader may meet."""
+    """Warns of the insults on the page."""
     degree = "mild ones in the mini world" if study.is_mini else "some of them severe"
     shown = "in clear (report.show_text is true)" if show_text else "redacted (report.show_text is false)"
     return f"Prompts and continuations contain insults, {degree}; on this page they are {shown}."

@@ -23,11 +23,7 @@ from tasks.reporting.wording import (
 )
 
 PROBE_LANGUAGE = "en"  # prepare_labelled has texts to train on in no other
-
-
 CHANCE = 0.5  # AUROC of a score that tells nothing
-
-
 SHOWN = 4  # tokens per language in a cell
 
 

@@ -10,8 +10,6 @@ from tasks.reporting.sourced import Measured, Sheet
 from tasks.reporting.toxic_vectors import probe_table, probe_verdict, sources_table, sources_verdict, tokens_table
 
 NAN = math.nan
-
-
 NEURONS = Sheet(
     "neurons.csv",
     ("layer", "neuron"),
