@@ -1,6 +1,5 @@
 """The head of the report: what was asked, the answers in sentences, and the means beside the paper's."""
 
-from tasks.reporting.comparison import in_unit
 from tasks.reporting.languages import significance_verdict, source_verdict, transfer_verdict
 from tasks.reporting.page import Table
 from tasks.reporting.predictors import predictor_verdict
@@ -9,7 +8,7 @@ from tasks.reporting.rows import OTHERS, TOXICITY, column, mean_over_all, toxici
 from tasks.reporting.side_effects import cost
 from tasks.reporting.sourced import Record, Sheet, derived
 from tasks.reporting.study import Study
-from tasks.reporting.wording import Text, count, join, listing, name_of, say
+from tasks.reporting.wording import Text, count, in_unit, join, listing, name_of, say
 
 
 def lead(study: Study) -> list[str | Text]:

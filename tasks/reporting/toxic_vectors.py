@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.reporting.examples import redact
 from tasks.reporting.page import Gallery, Part, Section, Table, section, table_block
-from tasks.reporting.row_charts import beside_chance, levels
+from tasks.reporting.row_charts import CHANCE, beside_chance, levels
 from tasks.reporting.rows import Row, by_language
 from tasks.reporting.sourced import Sheet, derived
 from tasks.reporting.study import Study
@@ -23,7 +23,6 @@ from tasks.reporting.wording import (
 )
 
 PROBE_LANGUAGE = "en"  # prepare_labelled has texts to train on in no other
-CHANCE = 0.5  # AUROC of a score that tells nothing
 SHOWN = 4  # tokens per language in a cell
 
 
