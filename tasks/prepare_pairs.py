@@ -116,10 +116,7 @@ class RtpLxPairs(PublishedPairs, frozen=True, extra="forbid"):
     cut_alike: bool = Field(default=False, description="cut the longer completion to the length of the shorter")
 
 
-PreparePairs = Annotated[
-    MiniPairs | LeePairs | TablePairs | HfPairs | RtpLxPairs,
-    Field(discriminator="kind"),
-]
+PreparePairs = Annotated[MiniPairs | LeePairs | TablePairs | HfPairs | RtpLxPairs, Field(discriminator="kind")]
 
 
 def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
