@@ -9,25 +9,30 @@ from safetensors.torch import save_file
 
 from tasks.models.language_model import load, pick_device
 from tasks.models.torch_setup import set_up
-from tasks.plumbing.files import ArtefactError, read_table, require, writing
+from tasks.plumbing.files import ArtefactError, read_table, require, write_json, writing
 from tasks.plumbing.params import Runtime
 from tasks.plumbing.progress import progress
-from tasks.retrieval.embedding import embed
+from tasks.retrieval.embedding import embed, exceeds_context
 
 MODEL = Path("models/prepare_model")
 SENTENCES = Path("data/prepare_parallel/sentences.parquet")
 STATES = Path("data/embed_parallel/states.safetensors")
+DROPPED = Path("data/embed_parallel/dropped.json")  # only where a sentence was
 
 
 def run(runtime: Runtime) -> str:
     """Writes one tensor (layers + 1, sentences, width) per language, sentences in the order of their ids.
 
+    A sentence that is longer than the model's context in one language is dropped in all, and counted in DROPPED.
+
     Where languages have English sentences of their own (column `pair`), there are two per pair: PAIR/LANGUAGE.
     """
     set_up(0)
     sentences = read_table(SENTENCES, ["language", "sentence_id", "text"], key=["language", "sentence_id"])
-    texts = _texts(sentences)
+    _texts(sentences)  # refuses holes before the model is loaded
     model, tokenizer = load(require(MODEL), pick_device(runtime.device))
+    long = sentences[exceeds_context(model, tokenizer, sentences["text"].tolist())]
+    texts = _texts(_without(sentences, long))
     flat = [text for column in texts.values() for text in column]
     states = embed(model, tokenizer, flat, runtime.embed_batch, partial(progress, description="embed"))
     tensors, start = {}, 0
@@ -40,7 +45,28 @@ def run(runtime: Runtime) -> str:
     return (
         f"{STATES}: {states.shape[0]} layers of width {states.shape[2]}, {longest} sentences in "
         f"{sentences['language'].nunique()} languages"
+        + (
+            f"; {long['sentence_id'].nunique()} longer than the context were dropped in all: {DROPPED}"
+            if len(long)
+            else ""
+        )
     )
+
+
+def _without(sentences: pd.DataFrame, long: pd.DataFrame) -> pd.DataFrame:
+    """The sentences that fit the context in every language; counts the others."""
+    DROPPED.unlink(missing_ok=True)
+    if long.empty:
+        return sentences
+    kept = sentences[~sentences["sentence_id"].isin(long["sentence_id"])]
+    counts = {"sentences": long["sentence_id"].nunique(), "too_long": long.groupby("language").size().to_dict()}
+    if kept["sentence_id"].nunique() < 2:
+        raise ArtefactError(
+            f"{SENTENCES}: fewer than two sentences fit the context of {MODEL} in every language ({counts['too_long']} "
+            "are longer); take shorter ones"
+        )
+    write_json(DROPPED, counts)
+    return kept
 
 
 def _texts(sentences: pd.DataFrame) -> dict[str, list[str]]:

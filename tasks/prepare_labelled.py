@@ -229,6 +229,7 @@ def _annotated(
     counts: Counts = {}
     for language, entries in everything.items():
         tally = Tally()
+        tally.noticed["index_repaired"] += sum(entry.moved for entry in entries.values())
         labelled = _labelled(entries, params.threshold, tally)
         for (index, text_id), (text, toxic) in labelled.items():
             if index in test and language in languages:
@@ -238,9 +239,26 @@ def _annotated(
             else:
                 tally.dropped["not_for_this_language"] += 1
         counts[language] = tally.record()
-    if not any(row.split == "test" for row in rows) or (test_share and not any(row.split == "train" for row in rows)):
-        raise ValueError(f"{path}: no labelled text is left to train or to test on; see prepare_labelled.test_share")
+    _require_both_sides(rows, counts, path, test_share)
     return rows, counts
+
+
+def _require_both_sides(rows: Sequence[Row], counts: Counts, path: Path, test_share: float | None) -> None:
+    """ValueError if there is no text to train or to test on; the remedy is that of the reason."""
+    splits = {row.split for row in rows}
+    if "test" in splits and ("train" in splits or not test_share):
+        return
+    kept = sum(count["kept"] + count["dropped"].get("not_for_this_language", 0) for count in counts.values())
+    dropped = {language: count["dropped"] for language, count in counts.items()}
+    if kept:
+        remedy = "change prepare_labelled.test_share, which leaves one side without texts"
+    elif any("without_label" in reasons for reasons in dropped.values()):
+        remedy = "this archive has no marks of toxicity in these languages; use version 1.0, or kind jigsaw"
+    else:
+        remedy = "the archive has no text in these languages; download it again"
+    raise ValueError(
+        f"{path}: no labelled text is left to train or to test on; dropped were {dropped}. Remedy: {remedy}"
+    )
 
 
 def _labelled(

@@ -113,12 +113,10 @@ class RtpLxPairs(PublishedPairs, frozen=True, extra="forbid"):
         description="accepted: I know that this trains on a benchmark whose authors ask not to, and that prompts of "
         "RTP-LX then no longer measure anything but memory"
     )
+    cut_alike: bool = Field(default=False, description="cut the longer completion to the length of the shorter")
 
 
-PreparePairs = Annotated[
-    MiniPairs | LeePairs | TablePairs | HfPairs | RtpLxPairs,
-    Field(discriminator="kind"),
-]
+PreparePairs = Annotated[MiniPairs | LeePairs | TablePairs | HfPairs | RtpLxPairs, Field(discriminator="kind")]
 
 
 def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
@@ -140,7 +138,7 @@ def run(prepare_pairs: PreparePairs, mini_world: World) -> str:
         else:
             rows[texts] = tokens
     if not rows:
-        raise ValueError(f"prepare_pairs: all {len(drawn)} pairs were dropped: {dict(drops)}; raise the token limits")
+        raise ValueError(f"prepare_pairs: {pair_sources.all_dropped(drops)}")
     rows = _limited(rows, spoken, prepare_pairs, drops)
     frame = pd.DataFrame(
         [(spoken[texts], *texts, *tokens) for texts, tokens in rows.items()],
@@ -201,6 +199,9 @@ def _make(params: PreparePairs, world: World) -> tuple[list[Told], dict[str, Any
         prompt, chosen, rejected = (clean_text(text, tally, strip=False) for text in texts)
         pair, repeated = pair_sources.strip_prompt((prompt, chosen, rejected))
         repeats.update(repeated)
+        if isinstance(params, RtpLxPairs) and params.cut_alike and all(pair):
+            pair, cut = pair_sources.cut_alike(pair)
+            notes["cut"] = notes.get("cut", 0) + cut
         pairs.append((language, pair))
     shares = _shares(params)
     notes |= {"language": shares if len(shares) > 1 else next(iter(shares)), "read": len(read)}

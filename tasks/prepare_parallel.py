@@ -37,6 +37,11 @@ class Corpus(BaseModel, frozen=True, extra="forbid"):
     path: Path = Field(description="the raw file or folder as downloaded (docs/data.md)")
     limit: int | None = Field(gt=1, description="sentences to take, after cleaning; null takes all; the paper has 200")
     seed: int | None = Field(description="of a random sample of them; null takes the first ones in the corpus's order")
+    normalise: bool = Field(
+        default=False,
+        description="remove what differs between translators: final ellipsis and full stop, "
+        "full-width forms, no-break spaces; cleaning.json counts them either way",
+    )
 
 
 class NtrexParallel(Corpus, frozen=True, extra="forbid"):
@@ -90,7 +95,10 @@ def run(prepare_parallel: PrepareParallel, mini_world: World, languages: Languag
     if isinstance(prepare_parallel, TatoebaParallel):
         frame, tallies = _pairs(prepare_parallel, languages)
     else:
-        columns, found = _kept(_read(prepare_parallel, languages), prepare_parallel)
+        read, moved = _read(prepare_parallel, languages)
+        columns, found = _kept(read, prepare_parallel)
+        for language, count in moved.items():
+            found[language].noticed["index_repaired"] += count
         frame, tallies = _rows(columns), _records(found)
     write_parquet(SENTENCES, frame)
     write_json(CLEANING, {"kind": prepare_parallel.kind, "languages": tallies})
@@ -100,16 +108,17 @@ def run(prepare_parallel: PrepareParallel, mini_world: World, languages: Languag
 
 def _read(
     params: NtrexParallel | FloresParallel | RtpLxParallel | TsvParallel, languages: Languages
-) -> dict[str, Column]:
+) -> tuple[dict[str, Column], dict[str, int]]:
+    """Texts by language and sentence id, and by language the rows whose id the reader repaired."""
     match params:
         case NtrexParallel():
-            return parallel_corpora.read_ntrex(params.path, languages)
+            return parallel_corpora.read_ntrex(params.path, languages), {}
         case FloresParallel():
-            return parallel_corpora.read_flores(params.path, languages, params.split)
+            return parallel_corpora.read_flores(params.path, languages, params.split), {}
         case RtpLxParallel():
             return parallel_corpora.read_rtp_lx(params.path, languages, params.password)
         case TsvParallel():
-            return parallel_corpora.read_tsv(params.path, languages)
+            return parallel_corpora.read_tsv(params.path, languages), {}
         case _:
             assert_never(params)
 
@@ -117,7 +126,7 @@ def _read(
 def _kept(read: Mapping[str, Column], params: Corpus) -> tuple[dict[str, Column], dict[str, Tally]]:
     """Clean, distinct sentences that every language has, as many as are wanted."""
     tallies = {language: Tally() for language in read}
-    cleaned = {language: clean_column(column, tallies[language]) for language, column in read.items()}
+    cleaned = {language: clean_column(column, tallies[language], params.normalise) for language, column in read.items()}
     columns = align(cleaned, tallies, distinct=True)
     candidates = list(next(iter(columns.values())))
     seed = None if params.seed is None else f"parallel {params.seed}"

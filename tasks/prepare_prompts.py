@@ -3,10 +3,10 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from tasks.plumbing.files import write_json, write_parquet
 from tasks.plumbing.params import Languages
@@ -45,6 +45,11 @@ class RtpLxPrompts(BaseModel, frozen=True, extra="forbid"):
     culture_specific: int | None = Field(
         ge=0, description="at most so many of a language's own prompts; null takes all"
     )
+    normalise: bool = Field(
+        default=False,
+        description="remove what differs between translators: final ellipsis and full stop, "
+        "full-width forms, no-break spaces; cleaning.json counts them either way",
+    )
 
 
 class WebPrompts(BaseModel, frozen=True, extra="forbid"):
@@ -56,6 +61,11 @@ class WebPrompts(BaseModel, frozen=True, extra="forbid"):
     min_toxicity: float | None = Field(
         ge=0, le=1, description="published Perspective score from which a prompt is taken; null takes all"
     )
+    normalise: bool = Field(
+        default=False,
+        description="remove what differs between translators: final ellipsis and full stop, "
+        "full-width forms, no-break spaces; cleaning.json counts them either way",
+    )
 
 
 class PolygloPrompts(WebPrompts, frozen=True, extra="forbid"):
@@ -63,7 +73,16 @@ class PolygloPrompts(WebPrompts, frozen=True, extra="forbid"):
 
     kind: Literal["polyglo"] = Field(description="polyglo: snapshot of the dataset's repository")
     subset: Literal["ptp", "wildchat"] = Field(description="ptp: web text; wildchat: what people typed to a chat model")
-    split: str = Field(description="of the subset: full (25,000 per language) or small (5,000)")
+    split: Literal["full", "small", "wildchat"] = Field(
+        description="of ptp: full (25,000 per language) or small (5,000); of wildchat: wildchat"
+    )
+
+    @model_validator(mode="after")
+    def _split_of_subset(self) -> Self:
+        if (self.subset == "wildchat") != (self.split == "wildchat"):
+            wanted = "wildchat" if self.subset == "wildchat" else "full or small"
+            raise ValueError(f"subset {self.subset} has no split {self.split}; write split: {wanted}")
+        return self
 
 
 class RealToxicityPrompts(WebPrompts, frozen=True, extra="forbid"):
@@ -112,7 +131,8 @@ def _shared_and_own(params: RtpLxPrompts, tallies: dict[str, Tally]) -> tuple[di
     shared, own = {}, {}
     for language, entries in rtp_lx.read(params.path, list(tallies), params.password).items():
         prompts = {rtp_lx.prompt_id(index): entry.prompt for index, entry in entries.items()}
-        cleaned = clean_column(prompts, tallies[language])
+        cleaned = clean_column(prompts, tallies[language], params.normalise)
+        tallies[language].noticed["index_repaired"] += sum(entry.moved for entry in entries.values())
         common = rtp_lx.shared_prompts(entries)
         shared[language] = {prompt: text for prompt, text in cleaned.items() if prompt in common}
         rest = drop_empty({prompt: text for prompt, text in cleaned.items() if prompt not in common}, tallies[language])
@@ -130,7 +150,8 @@ def _web_prompts(params: PolygloPrompts | RealToxicityPrompts, tallies: dict[str
         prompts = _read(params, language, list(tallies))
         ids = [f"{language}-{number:06d}" for number in range(len(prompts))]
         column = drop_empty(
-            clean_column(dict(zip(ids, (prompt.text for prompt in prompts), strict=True)), tally), tally
+            clean_column(dict(zip(ids, (prompt.text for prompt in prompts), strict=True)), tally, params.normalise),
+            tally,
         )
         if params.min_toxicity is not None:
             scores = dict(zip(ids, (prompt.toxicity for prompt in prompts), strict=True))

@@ -27,7 +27,10 @@ TESTS = Path(__file__).resolve().parent
 # waits neither for a study on this machine nor for another worker.
 _OWN = Path(tempfile.mkdtemp(prefix="polydetox-tests-"))
 atexit.register(shutil.rmtree, _OWN, ignore_errors=True)
-for variable in ("POLYDETOX_LOCKS", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "PREFECT_HOME"):
+for variable in (
+    "POLYDETOX_LOCKS", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "PREFECT_HOME",
+    "DVC_SITE_CACHE_DIR",
+):  # fmt: skip
     os.environ[variable] = str(_OWN / variable.lower())
 # Fonts are listed once, not by every worker anew.
 os.environ.setdefault("MPLCONFIGDIR", str(TESTS.parent / ".pytest_cache" / "matplotlib"))
@@ -47,7 +50,7 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # A test that needs one of these is slow: it waits for a study, a server, or processes.
-SLOW_FIXTURES = {"finished_study", "finished_toy", "prefect_server", "repeated_toy", "untouched_toy"}
+SLOW_FIXTURES = {"finished_study", "finished_toy", "prefect_server", "repeated_toy", "served", "untouched_toy"}
 
 SENTENCES = (
     "the teacher buys red bread in the market.",
@@ -60,13 +63,13 @@ SENTENCES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests as slow by what they need, and keeps those of one Prefect server on one worker."""
+    """Marks tests as slow by what they need, and keeps those that share a Prefect server on one worker."""
     for item in items:
         needs = set(getattr(item, "fixturenames", ()))
         if needs & SLOW_FIXTURES:
             item.add_marker("slow")
-        if "prefect_server" in needs:
-            item.add_marker(pytest.mark.xdist_group("prefect"))
+        for server in needs & {"prefect_server", "served"}:
+            item.add_marker(pytest.mark.xdist_group(server))
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,35 @@ def rtp_lx_row(index: int | str, prompt: str, completion: str = "", benign: str 
     }
 
 
+def rtp_lx_row_0_2(index: int | str, prompt: str) -> dict[str, Any]:
+    """A row with the columns of RTP-LX 0.2: marks of the prompt alone, and mostly no completion."""
+    marks = {"Toxicity": 4.0, "Insult": 2.0}
+    return {
+        "Prompt": prompt,
+        "Completion": "",
+        "Index": index,
+        "Locale": "xx",
+        "Annotations": marks,
+        "AnnotationsRaw": {name: [value] * 3 for name, value in marks.items()},
+    }
+
+
+def rtp_lx_english(index: int) -> str:
+    """A made-up prompt; one in three holds a name that a translation keeps, and lengths differ."""
+    name = f"Zoe{_letters(index)} " if index % 3 == 0 else ""
+    return f"{name}buys a cake" + " and a pie" * (index * 7 % 11)
+
+
+def rtp_lx_german(index: int) -> str:
+    """Its translation."""
+    name = f"Zoe{_letters(index)} " if index % 3 == 0 else ""
+    return f"{name}kauft einen Kuchen" + " und eine Torte" * (index * 7 % 11)
+
+
+def _letters(number: int) -> str:
+    return "".join(chr(ord("a") + int(digit)) for digit in f"{number:04d}")
+
+
 def rtp_lx_zip(path: Path, locales: Mapping[str, Sequence[Mapping[str, Any]]], password: str = PASSWORD) -> Path:
     """An archive of JSON Lines files, encrypted as the published one is."""
     path.parent.mkdir(parents=True, exist_ok=True)

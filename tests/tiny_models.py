@@ -9,8 +9,12 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, processors, trainers
 from transformers import (
+    ApertusConfig,
+    ApertusForCausalLM,
     BloomConfig,
     BloomForCausalLM,
+    Cohere2Config,
+    Cohere2ForCausalLM,
     CohereConfig,
     CohereForCausalLM,
     Gemma3ForCausalLM,
@@ -95,6 +99,11 @@ def _model(family: str, width: int, tied: bool, tokenizer: PreTrainedTokenizerFa
             return LlamaForCausalLM(LlamaConfig(**modern))
         case "cohere":
             return CohereForCausalLM(CohereConfig(logit_scale=0.5, **modern))
+        case "cohere2":
+            layers = ["sliding_attention", "full_attention"]
+            return Cohere2ForCausalLM(Cohere2Config(logit_scale=0.5, sliding_window=8, layer_types=layers, **modern))
+        case "apertus":
+            return ApertusForCausalLM(ApertusConfig(**modern))
         case "qwen2":
             return Qwen2ForCausalLM(Qwen2Config(**modern))
         case "qwen3":

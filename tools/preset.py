@@ -49,11 +49,11 @@ def apply(name: str, revision: str) -> list[str]:
     pinned = dict(_models(before))
     base = yaml.safe_load(text).get("prepare_model", {}).get("id")
     for model, found in _models(yaml.safe_load(text)):
-        if found == OPEN:
+        if found == OPEN or (revision and model == base):
             wanted = revision if model == base else ""
             known = "" if wanted else pinned.get(model, "")
             chosen = known if COMMIT.fullmatch(known) else commit(model, wanted or "main")
-            text = re.sub(rf"revision: {OPEN}( *#.*)?", f"revision: {chosen}", text, count=1)
+            text = re.sub(rf"revision: {re.escape(found)}( *#.*)?", f"revision: {chosen}", text, count=1)
     edited = PARAMS.read_text(encoding="utf-8")
     for section in yaml.safe_load(text):
         edited = replaced(edited, section, _block(text, section))

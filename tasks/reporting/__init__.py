@@ -1,4 +1,7 @@
-"""The report: one module per chapter, and what chapters share (charts, tables, wording, numbers with their source).
+"""The report: one module per chapter with its sentences, figures and tables, and what chapters share.
+
+Shared: charts, row_charts and xy_charts (only these import matplotlib), page (sections and tables),
+rows and study (looking numbers up), sourced (numbers with their source), wording, published (the paper).
 
 May import: nothing else of the project; it reads what stages wrote and computes no result.
 Used by: report.

@@ -48,7 +48,7 @@ def _activations(study: Study, gallery: Gallery) -> Part:
     ]
     caption = (
         "Mean activation of the sources per language before and after tuning, sampled continuations, with intervals "
-        f"over prompts and black ticks show the single {study.replicates}; activations may be negative, and a fall "
+        f"over prompts and black ticks for the single {study.replicates}; activations may be negative, and a fall "
         f"does not prove that toxicity falls with it."
     )
     figure = signed_before_after(pairs, "mean activation of the sources")
@@ -59,7 +59,7 @@ def _activations(study: Study, gallery: Gallery) -> Part:
         )
         sentences.append(own)
     for what, decoding, measure in (
-        ("With greedy decoding it", "greedy", "activation"),
+        ("Under greedy decoding, their mean activation", "greedy", "activation"),
         ("The mean product of residual and key", "sampled", "key_product"),
     ):
         found = rows(decoding, measure)

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
-from tasks.reporting.charts import PURPLE, SOFT, Pair
+from tasks.reporting.charts import PURPLE, SOFT, Chart, Pair
 from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.row_charts import before_after
 from tasks.reporting.sourced import Record, derived
@@ -44,7 +42,7 @@ def learning_verdict(excess: Mapping[str, float]) -> Text:
     )
 
 
-def learning_figure(learning: Sequence[Record]) -> Figure:
+def learning_figure(learning: Sequence[Record]) -> Chart:
     """The base model's loss against the entropy floor, each language in the order given."""
     rows = [Pair(label(row["language"]), row["entropy_per_token"], row["loss_per_token"]) for row in learning]
     return before_after(rows, "nats per token", names=("floor", "loss"), colours=(SOFT, PURPLE))

@@ -11,17 +11,9 @@ import matplotlib
 from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#007A5A", "#9C4F84"  # the last two darkened for text
-
-
 INK, SOFT, LINE, PALE = "#1A1A1A", "#595959", "#A6A6A6", "#C9C9C9"
-
-
 LEAST_SHARE = 0.05  # shortest axis of shares, so that next to nothing looks like it
-
-
 TICKS = (1, 2, 5, 10)
-
-
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
@@ -75,6 +67,7 @@ def as_percent(value: float, _: float) -> str:
     return f"{100 * value:.0f}%".replace("-", "−")
 
 
+Chart = Figure  # what chapters know of the drawing library
 Interval = tuple[float, float, float]  # estimate, low, high
 
 

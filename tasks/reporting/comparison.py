@@ -16,10 +16,9 @@ from tasks.reporting.wording import (
     Text,
     bracket,
     count,
+    in_unit,
     listing,
-    number,
     p_value,
-    percent,
     say,
     signed,
     signed_percent,
@@ -280,13 +279,6 @@ def _cells(means: Means) -> list[Text]:
         change = signed_percent(relative(before, after)) if before else say(MISSING)
         cells.append(say(in_unit(metric, before), " → ", in_unit(metric, after), " (", change, ")"))
     return cells
-
-
-def in_unit(metric: str, value: float) -> Text:
-    """A metric as the paper prints it."""
-    if metric == "toxprob":
-        return percent(value, 1)
-    return number(value, 2 if metric == "perplexity_median" else 3)
 
 
 def _gap(metric: str, there: float, here: float) -> Text:

@@ -12,8 +12,6 @@ from tasks.reporting.study import Study
 from tasks.reporting.wording import MISSING, Text, count, label, number, percent, say, signed_percent
 
 GROUPS, GROUPS_CONTROL = "four groups", "random for four groups"
-
-
 SETS = {  # what the page calls a set of neurons, in the order of the page
     SOURCES: "sources",
     "random": "random, as many as sources",

@@ -1,6 +1,5 @@
 """The head of the report: what was asked, the answers in sentences, and the means beside the paper's."""
 
-from tasks.reporting.comparison import in_unit
 from tasks.reporting.languages import significance_verdict, source_verdict, transfer_verdict
 from tasks.reporting.page import Table
 from tasks.reporting.predictors import predictor_verdict
@@ -9,11 +8,11 @@ from tasks.reporting.rows import OTHERS, TOXICITY, column, mean_over_all, toxici
 from tasks.reporting.side_effects import cost
 from tasks.reporting.sourced import Record, Sheet, derived
 from tasks.reporting.study import Study
-from tasks.reporting.wording import Text, count, join, listing, name_of, say
+from tasks.reporting.wording import Text, count, in_unit, join, listing, name_of, say
 
 
 def lead(study: Study) -> list[str | Text]:
-    """What was asked, of what."""
+    """The question, and about which model."""
     question = say(
         _tuning(study),
         count(study.languages.total(len(study.others))),
@@ -27,7 +26,7 @@ def lead(study: Study) -> list[str | Text]:
 
 
 def content_note(study: Study, show_text: bool) -> str:
-    """What a reader may meet."""
+    """Warns of the insults on the page."""
     degree = "mild ones in the mini world" if study.is_mini else "some of them severe"
     shown = "in clear (report.show_text is true)" if show_text else "redacted (report.show_text is false)"
     return f"Prompts and continuations contain insults, {degree}; on this page they are {shown}."

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
-from tasks.reporting.charts import Pair
+from tasks.reporting.charts import Chart, Pair
 from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.row_charts import before_after
 from tasks.reporting.rows import OTHERS, TOXICITY, toxicity
@@ -84,7 +82,7 @@ def transfer_verdict(source: str, source_change: Change, change: Change, languag
 
 
 def significance_verdict(changes: Mapping[str, Change], p_holm: Mapping[str, float], alpha: float) -> Text:
-    """In how many languages the drop is significant, which lack it, and which got worse."""
+    """In how many languages the drop is significant, in which it is not, and which became more toxic."""
     dropped = [name for name, change in changes.items() if change.change < 0 and p_holm[name] < alpha]
     others = [name_of(name) for name in changes if name not in dropped]
     exceptions = say("; not in ", listing(others)) if dropped and others else ""
@@ -107,7 +105,7 @@ def significance_verdict(changes: Mapping[str, Change], p_holm: Mapping[str, flo
     return sentence if rose else say(sentence, " No estimate is higher after tuning.")
 
 
-def emt_figure(languages: Sheet, order: Sequence[str], marks: Mapping[str, str]) -> Figure:
+def emt_figure(languages: Sheet, order: Sequence[str], marks: Mapping[str, str]) -> Chart:
     """EMT before and after per language, marked or not, and of the mean over the others, with intervals and seeds."""
     emt = toxicity(languages, "emt")
     rows = [

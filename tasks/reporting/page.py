@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from tasks.reporting.charts import to_svg
+from tasks.reporting.charts import Chart, to_svg
 from tasks.reporting.wording import Text, cite
 
 
@@ -54,9 +53,9 @@ class Gallery:
     """The figures put on the page so far, by name, and the folder that they will lie in."""
 
     folder: str
-    figures: dict[str, Figure] = field(default_factory=dict)
+    figures: dict[str, Chart] = field(default_factory=dict)
 
-    def block(self, drawn: Mapping[str, tuple[Figure, str | Text]], columns: str = "") -> dict[str, Any]:
+    def block(self, drawn: Mapping[str, tuple[Chart, str | Text]], columns: str = "") -> dict[str, Any]:
         """A block of figures with their captions, `columns` (two, three) beside each other where there is room."""
         self.figures |= {name: figure for name, (figure, _) in drawn.items()}
         drawings = [

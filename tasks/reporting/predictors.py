@@ -2,8 +2,7 @@
 
 import math
 
-from matplotlib.figure import Figure
-
+from tasks.reporting.charts import Chart
 from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.row_charts import forest
 from tasks.reporting.rows import correlations
@@ -28,8 +27,8 @@ LAYERS = {"best": "best", "layer_mean": "mean"}
 
 
 def chapter(study: Study, gallery: Gallery) -> Section:
-    """Whether retrieval, measured before tuning, foretold the reduction."""
-    drawn: dict[str, tuple[Figure, str | Text]] = {}
+    """Whether retrieval, measured before tuning, predicts the reduction."""
+    drawn: dict[str, tuple[Chart, str | Text]] = {}
     for measure, title, warning in (
         (
             "p_at_1",
@@ -74,7 +73,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
 
 
 def predictor_verdict(measure: str, found: Association, confidence: float) -> Text:
-    """Whether the measure foretold the relative reduction of a language."""
+    """Whether the measure predicts the relative reduction of a language."""
     if not math.isfinite(found.estimate):
         return say(f"Whether {measure} predicts the relative reduction is unknown: {found.note or 'no estimate'}.")
     facts = say(
@@ -123,14 +122,14 @@ def control_verdict(measure: str, partial: float, low: float, high: float, share
     )
 
 
-def predictor_figure(points: Sheet, measure: str, title: str) -> Figure:
+def predictor_figure(points: Sheet, measure: str, title: str) -> Chart:
     """A measure at its best layer against the relative EMT reduction, a named point per language."""
     chosen = points.where(measure=measure, layers="best").frame
     names = [name_of(language) for language in chosen["language"]]
     return scatter(chosen["value"].tolist(), chosen["emt_reduction"].tolist(), names, title, "relative EMT reduction")
 
 
-def correlation_figure(predictors: Sheet) -> Figure:
+def correlation_figure(predictors: Sheet) -> Chart:
     """Pearson's r of every measure, at the best layer and averaged over layers, and of the control."""
     found = correlations(predictors)
     groups = {}

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
-from tasks.reporting.charts import Curve
+from tasks.reporting.charts import Chart, Curve
 from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.rows import by_language, column
 from tasks.reporting.sourced import Sheet
@@ -31,7 +29,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
     return Section("layers", "Retrieval by layer", [], blocks)
 
 
-def layer_figure(layers: Sheet, best_layer: Mapping[str, float], order: Sequence[str], chance: float | None) -> Figure:
+def layer_figure(layers: Sheet, best_layer: Mapping[str, float], order: Sequence[str], chance: float | None) -> Chart:
     """P@1 by layer, a panel per language."""
     curves = []
     for language in order:

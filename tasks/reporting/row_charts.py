@@ -26,14 +26,8 @@ from tasks.reporting.charts import (
 )
 
 WIDE = 4.0  # inches, from which a figure has room for more ticks
-
-
 WIDEST = (-1.5, 2.0)  # shares beyond are cut off: ratios to a small drop have intervals without bound
-
-
 CHANCE = 0.5  # AUROC of a score that tells nothing
-
-
 COLUMNS = 3
 
 

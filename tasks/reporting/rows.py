@@ -14,8 +14,6 @@ Rows = dict[str, Record]  # by language
 
 
 MEAN = "mean"  # the row of the mean over all languages
-
-
 SOURCES, UNCHANGED, ALL = "actual", "unchanged", "all neurons"
 
 

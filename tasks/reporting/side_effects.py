@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
-from tasks.reporting.charts import Pair
+from tasks.reporting.charts import Chart, Pair
 from tasks.reporting.page import Gallery, Section, Table, table_block
 from tasks.reporting.row_charts import before_after
 from tasks.reporting.rows import OTHERS, column, effects, toxicity
@@ -14,8 +12,6 @@ from tasks.reporting.study import Study
 from tasks.reporting.wording import Text, count, label, listing, name_of, number, percent, say, signed_percent
 
 LEFT = 0.1  # drop of the share in the prompt's language from which leaving it is named a caveat
-
-
 SHARES = {
     "language_consistent": "In the prompt’s language",
     "language_unknown": "Language unknown",
@@ -26,18 +22,14 @@ SHARES = {
 
 
 PERPLEXITIES = ("perplexity_lower_quartile", "perplexity_median", "perplexity_upper_quartile")
-
-
 DIVERSITY = ("distinct_1", "distinct_2", "distinct_3", "self_bleu")
-
-
 EFFECTS = (*PERPLEXITIES, "civil_perplexity", *DIVERSITY, *SHARES)
 
 
 def chapter(study: Study, gallery: Gallery) -> Section:
     """Fluency, retention, diversity and language, beside the gain."""
     gain = gain_figure(study.languages, study.order)
-    drawn: dict[str, tuple[Figure, str | Text]] = {"gain": (gain, "The gain, for comparison; its intervals are above.")}
+    drawn: dict[str, tuple[Chart, str | Text]] = {"gain": (gain, "The gain, for comparison; its intervals are above.")}
     for effect, title, caption in (
         ("perplexity_median", "perplexity of continuations", f"Median and quartiles under {study.judge}."),
         (
@@ -140,7 +132,7 @@ def empty_verdict(before: Mapping[str, float], after: Mapping[str, float]) -> Te
     )
 
 
-def gain_figure(languages: Sheet, order: Sequence[str]) -> Figure:
+def gain_figure(languages: Sheet, order: Sequence[str]) -> Chart:
     """EMT before and after, small, to stand beside the side effects."""
     emt = toxicity(languages, "emt")
     return before_after([Pair(name, emt[name]["before"], emt[name]["after"]) for name in order], "EMT", width=3.3)
@@ -148,7 +140,7 @@ def gain_figure(languages: Sheet, order: Sequence[str]) -> Figure:
 
 def side_effect_figure(
     side_effects: Sheet, effect: str, title: str, order: Sequence[str], tuned: Sequence[str]
-) -> Figure:
+) -> Chart:
     """One side effect before and after, with its policies; perplexity of continuations with its quartiles."""
     table = effects(side_effects, effect)
     ends = [effects(side_effects, f"perplexity_{end}_quartile") for end in ("lower", "upper")]

@@ -10,8 +10,6 @@ from tasks.reporting.sourced import Record, Sheet
 from tasks.reporting.wording import listing, name_of
 
 METHODS = {"dpo": "DPO", "kto": "KTO", "orpo": "ORPO", "cpo": "CPO", "simpo": "SimPO", "sft": "supervised tuning"}
-
-
 NONE, TOO = "†", "‡"  # marks of languages: no scorer is shown to be valid; the primary one is not, another is
 
 
@@ -43,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Association:
-    """How a measure known before tuning goes with the relative reduction after it.
+    """Correlation of a measure known before tuning with the relative reduction after it.
 
     Attributes:
         n: Languages.

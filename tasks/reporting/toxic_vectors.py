@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.reporting.examples import redact
 from tasks.reporting.page import Gallery, Part, Section, Table, section, table_block
-from tasks.reporting.row_charts import beside_chance, levels
+from tasks.reporting.row_charts import CHANCE, beside_chance, levels
 from tasks.reporting.rows import Row, by_language
 from tasks.reporting.sourced import Sheet, derived
 from tasks.reporting.study import Study
@@ -23,11 +23,6 @@ from tasks.reporting.wording import (
 )
 
 PROBE_LANGUAGE = "en"  # prepare_labelled has texts to train on in no other
-
-
-CHANCE = 0.5  # AUROC of a score that tells nothing
-
-
 SHOWN = 4  # tokens per language in a cell
 
 
@@ -116,13 +111,13 @@ def sources_verdict(source: str, neurons: Sequence[Row], alpha: float) -> Text:
         f" candidates, the value vectors nearest to the probe, are active on {name_of(source)} prompts and count as "
         "sources. The top tokens of ",
         below(actual, "p_fewer"),
-        " sources, and of ",
+        " sources and of ",
         below(neurons, "p_fewer"),
-        " candidates, belong to fewer languages than as many drawn tokens do, those of ",
+        " candidates belong to fewer languages than as many randomly drawn tokens; those of ",
         below(actual, "p_more"),
         " and ",
         below(neurons, "p_more"),
-        f" to more (α = {alpha:.2g}, not corrected for the number of vectors).",
+        f" belong to more (α = {alpha:.2g}, not corrected for the number of vectors).",
     )
 
 

@@ -4,9 +4,8 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from tasks.reporting.charts import Curve
+from tasks.reporting.charts import Chart, Curve
 from tasks.reporting.page import Gallery, Section
 from tasks.reporting.study import Study
 from tasks.reporting.wording import Text, count, listing, number, say, signed
@@ -29,7 +28,7 @@ def chapter(study: Study, gallery: Gallery) -> Section:
         sentences.append(say("Not trained in this study, which has no training record of them: ", where, "."))
     if not study.runs:
         return Section("training", "Training", sentences, [])
-    drawn: dict[str, tuple[Figure, str | Text]] = {}
+    drawn: dict[str, tuple[Chart, str | Text]] = {}
     ratio = ", β times their log-likelihood ratio to the base model" if study.method == "DPO" else ""
     for name, columns, title, what in (
         ("loss", {"": "loss"}, f"loss of {study.method}", f"Loss of {study.method}"),
@@ -81,7 +80,7 @@ def training_verdict(run: str, before: float, best: float, best_step: float, las
 
 def training_figure(
     curves: Mapping[str, pd.DataFrame], kept: Mapping[str, float], columns: Mapping[str, str], y_title: str
-) -> Figure:
+) -> Chart:
     """Columns of the training curves by their names, a line per run, with the step that was kept."""
     groups = {}
     for name, column in columns.items():

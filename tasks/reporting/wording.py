@@ -150,6 +150,13 @@ def span(low: float, high: float, digits: int) -> Text:
     return say(signed(low, digits), " to ", signed(high, digits))
 
 
+def in_unit(metric: str, value: float) -> Text:
+    """A metric of the paper with as many digits as the paper prints."""
+    if metric == "toxprob":
+        return percent(value, 1)
+    return number(value, 2 if metric == "perplexity_median" else 3)
+
+
 def listing(items: Sequence[str | Text]) -> Text:
     """a, b and c."""
     if len(items) < 2:

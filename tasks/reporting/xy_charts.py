@@ -25,14 +25,8 @@ from tasks.reporting.charts import (
 )
 
 NEAR = 12.5  # points, from which a label needs a line to its point
-
-
 LETTER = 5.2  # points, mean width of a letter at size 8
-
-
 DASHES = ("-", "--", ":", "-.")
-
-
 MARKS = ((VERMILLION, "D", "-"), (SOFT, "s", "--"), (BLUE, "o", ":"), (GREEN, "^", "-."))
 
 

@@ -25,10 +25,10 @@ def embed(
         ValueError: A text is longer than the model's context.
     """
     rows = encode(tokenizer, texts)
-    for text, row in zip(texts, rows, strict=True):
+    for number, row in enumerate(rows):
         if len(row) > context_length(model):
             raise ValueError(
-                f"{len(row)} tokens exceed the model's context of {context_length(model)}: {text[:60]!r}..."
+                f"text {number}: {len(row)} tokens exceed the model's context of {context_length(model)}; drop it first"
             )
     pooled: list[torch.Tensor | None] = [None] * len(rows)
     for indices in progress(batches_by_length(rows, batch)):
@@ -38,3 +38,8 @@ def embed(
         for position, index in enumerate(indices):
             pooled[index] = layers_LBD[:, position]
     return torch.stack([state for state in pooled if state is not None], dim=1)
+
+
+def exceeds_context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[bool]:
+    """Whether each text has more tokens than the model's context."""
+    return [len(row) > context_length(model) for row in encode(tokenizer, texts)]

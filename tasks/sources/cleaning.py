@@ -24,6 +24,11 @@ _LINE_END = re.compile("\r\n|[\r\u0085]")
 # Of the control characters tab and line feed are text; the byte order mark means nothing inside of one.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Habits of one language's translators, which a model continues differently.
+_ELLIPSIS = re.compile(r"[\s\u00a0]*(?:\.{2,}|\u2026+|\u3002{2,})[.\s]*$")
+_FULL_STOP = re.compile(r"[.\u3002\uff0e\uff61\u0964]\s*$")
+_FULL_WIDTH = re.compile("[\uff01-\uff60\uffe0-\uffe6]")
+_NO_BREAK_SPACE = re.compile("[\u00a0\u202f]")
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,38 @@ def clean_text(text: str, tally: Tally, strip: bool = True) -> str:
     return cleaned
 
 
-def clean_column(column: Mapping[str, str], tally: Tally) -> Column:
-    """Every text of one language, cleaned and counted as read."""
+def clean_column(column: Mapping[str, str], tally: Tally, normalise: bool = False) -> Column:
+    """Every text of one language, cleaned and counted as read; artefacts are counted as noticed.
+
+    Args:
+        column: Text by row.
+        tally: Of the language.
+        normalise: Whether to remove the artefacts, too.
+    """
     tally.rows["read"] += len(column)
-    return {row: clean_text(text, tally) for row, text in column.items()}
+    cleaned = {row: clean_text(text, tally) for row, text in column.items()}
+    for text in cleaned.values():
+        tally.noticed.update(artefacts(text))
+    return {row: normalised(text) for row, text in cleaned.items()} if normalise else cleaned
+
+
+def artefacts(text: str) -> list[str]:
+    """Which habits that differ between translators a text shows; an ellipsis is no full stop."""
+    found = {
+        "trailing_ellipsis": bool(_ELLIPSIS.search(text)),
+        "trailing_full_stop": bool(_FULL_STOP.search(text)) and not _ELLIPSIS.search(text),
+        "full_width_form": bool(_FULL_WIDTH.search(text)),
+        "no_break_space": bool(_NO_BREAK_SPACE.search(text)),
+    }
+    return [name for name, there in found.items() if there]
+
+
+def normalised(text: str) -> str:
+    """The text without `artefacts`: no ellipsis or full stop at its end, ordinary forms and spaces within."""
+    text = _NO_BREAK_SPACE.sub(" ", text)
+    text = _FULL_WIDTH.sub(lambda form: unicodedata.normalize("NFKC", form[0]), text)
+    stripped = _ELLIPSIS.sub("", text)
+    return (stripped if stripped != text else _FULL_STOP.sub("", text)).rstrip()
 
 
 def drop_empty(column: Mapping[str, str], tally: Tally) -> Column:

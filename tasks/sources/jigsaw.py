@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 MEMBER = "train.csv"
+MOST_BYTES = 1_000_000_000  # of train.csv in a .zip, unpacked
 COLUMNS = ("id", "comment_text", "toxic")
 
 
@@ -116,6 +117,11 @@ def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
         with zipfile.ZipFile(path) as archive:
             if MEMBER not in archive.namelist():
                 raise ValueError(f"{path}: holds no {MEMBER}; it has {', '.join(sorted(archive.namelist()))}")
+            if (size := archive.getinfo(MEMBER).file_size) > MOST_BYTES:
+                raise ValueError(
+                    f"{path}: {MEMBER} says that it has {size:,} bytes unpacked, and Jigsaw's has 69 million; "
+                    "download it again"
+                )
             with archive.open(MEMBER) as raw:
                 yield raw
     elif path.suffix == ".gz":

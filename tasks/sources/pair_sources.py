@@ -1,6 +1,6 @@
 """Reads preference pairs that somebody else made: (prompt, chosen, rejected) as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,12 @@ Texts = tuple[str, str, str]
 _LEE = ("prompt_text", "unpert_gen_text", "pert_gen_text")
 # Written between words without a space, so that nothing is missing where a completion begins.
 _UNSPACED = ("ja", "th", "zh")
+_REMEDIES = {
+    "empty": "the source has no text in prompt, chosen or rejected (RTP-LX has completions from version 1.0 on)",
+    "chosen_equals_rejected": "the two completions are the same; check which columns are named",
+    "prompt_too_long": "raise prepare_pairs.max_prompt_tokens",
+    "completion_too_long": "raise prepare_pairs.max_completion_tokens",
+}
 
 
 def read_lee(folder: Path) -> list[Texts]:
@@ -82,6 +88,8 @@ def read_snapshot(
 def read_rtp_lx(path: Path, language: str, password: str) -> tuple[list[Texts], int]:
     """RTP-LX's benign and toxic completions of each prompt, and how many texts got a space in front.
 
+    A pair stands by itself, so a locale that does not line up with English is read too.
+
     The published completions begin without the space that separates them from the prompt; one is added where the
     language has spaces and neither side has one.
 
@@ -89,7 +97,7 @@ def read_rtp_lx(path: Path, language: str, password: str) -> tuple[list[Texts], 
         ValueError: As `rtp_lx.read`.
     """
     pairs, added = [], 0
-    for entry in rtp_lx.read(path, [language], password)[language].values():
+    for entry in rtp_lx.read(path, [language], password, aligned=False)[language].values():
         texts = [entry.benign, entry.completion]
         if language not in _UNSPACED and not entry.prompt[-1:].isspace():
             spaced = [f" {text}" if text[:1].isalnum() else text for text in texts]
@@ -109,6 +117,37 @@ def strip_prompt(pair: Texts) -> tuple[Texts, list[str]]:
     ]
     chosen, rejected = (text.removeprefix(prompt) if prompt else text for text in completions)
     return (prompt, chosen, rejected), repeats
+
+
+def cut_alike(pair: Texts) -> tuple[Texts, bool]:
+    """The pair with the longer completion cut to the characters of the shorter, and whether it was.
+
+    The cut moves back to the end of a word where one is begun and another precedes it.
+    """
+    prompt, *completions = pair
+    length = min(map(len, completions))
+    chosen, rejected = (_cut(text, length) for text in completions)
+    return (prompt, chosen, rejected), [chosen, rejected] != completions
+
+
+def _cut(text: str, length: int) -> str:
+    kept = text[:length]
+    if length < len(text) and not text[length].isspace():
+        words = kept.rstrip().rsplit(maxsplit=1)
+        if len(words) == 2 and not kept[-1:].isspace():
+            kept = kept[: len(kept) - len(words[1])]
+    return kept.rstrip() if length < len(text) else text
+
+
+def all_dropped(drops: Mapping[str, int]) -> str:
+    """What to say when no pair is left: counts by reason, and the remedy for the most frequent one.
+
+    Args:
+        drops: Pairs by reason, and those `read`.
+    """
+    reasons = {reason: count for reason, count in drops.items() if reason != "read" and count}
+    most = max(reasons, key=lambda reason: reasons[reason])
+    return f"all {drops['read']} pairs were dropped: {reasons}; most often: {_REMEDIES[most]}"
 
 
 def _texts(rows: Sequence[Row], columns: Sequence[str], name: str) -> list[tuple[str, ...]]:

@@ -72,14 +72,15 @@ def read_tatoeba(folder: Path, language: str) -> dict[str, Column]:
     return _line_by_line(paths, f"{language}-")
 
 
-def read_rtp_lx(path: Path, languages: Sequence[str], password: str) -> dict[str, Column]:
-    """The prompts that RTP-LX has in every locale, translated by people.
+def read_rtp_lx(path: Path, languages: Sequence[str], password: str) -> tuple[dict[str, Column], dict[str, int]]:
+    """The prompts that RTP-LX has in every locale, translated by people; and by language how many rows moved.
 
     Raises:
         ValueError: As `rtp_lx.read`.
     """
     entries = rtp_lx.read(path, languages, password)
-    return {language: rtp_lx.shared_prompts(rows) for language, rows in entries.items()}
+    moved = {language: sum(entry.moved for entry in rows.values()) for language, rows in entries.items()}
+    return {language: rtp_lx.shared_prompts(rows) for language, rows in entries.items()}, moved
 
 
 def read_tsv(path: Path, languages: Sequence[str]) -> dict[str, Column]:

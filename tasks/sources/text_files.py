@@ -14,6 +14,8 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it publishes no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 Row = dict[str, Any]
+LONGEST_LINE = 10_000_000  # bytes; no published row comes near
+MOST_BYTES = 4_000_000_000  # of a .gz, unpacked
 
 
 def find(folder: Path, names: Sequence[str]) -> Path:
@@ -52,6 +54,11 @@ def decode(content: bytes, name: str) -> list[str]:
         raise ValueError(f"{name}: is empty; download it again")
     decoded = []
     for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(
+                f"{name}: line {number}: has {len(line):,} bytes, and at most {LONGEST_LINE:,} are read; one line must "
+                "be one row. Was the file cut off or converted?"
+            )
         try:
             decoded.append(line.removesuffix(b"\r").decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -79,6 +86,8 @@ def parse_json_lines(lines: Iterable[str], name: str) -> list[Row]:
                 f"{name}: line {number}: not valid JSON ({error.msg} at column {error.colno}); each line must be one "
                 "object. Was the file cut off or edited?"
             ) from error
+        except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+            raise ValueError(f"{name}: line {number}: JSON that cannot be read ({error}); edit the line") from error
         if not isinstance(row, dict):
             raise ValueError(f"{name}: line {number}: a JSON {type(row).__name__}, not an object with named values")
         rows.append(row)
@@ -145,7 +154,10 @@ def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
-            content = gzip.decompress(content)
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+                content = file.read(MOST_BYTES + 1)
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"{path}: has more than {MOST_BYTES:,} bytes unpacked; unpack and check it by hand")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}: not a complete gzip file ({error}); download it again") from error
     return content

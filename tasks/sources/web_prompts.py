@@ -27,7 +27,7 @@ def read_polyglo(folder: Path, language: str, subset: str, split: str, scored: b
         folder: Snapshot of the dataset.
         language: Code, as in the names of its folders.
         subset: ptp or wildchat.
-        split: full or small.
+        split: full or small; of wildchat, wildchat.
         scored: Whether to read column `toxicity`, Perspective's score of prompt and continuation together.
 
     Raises:

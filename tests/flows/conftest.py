@@ -33,6 +33,11 @@ if rule.get("child"):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)", "toy-grandchild"])
 if rule.get("say"):
     print(rule["say"], flush=True)
+awaited = [home / "behave" / one for one in rule.get("until", [])]
+for _ in range(6000):  # five minutes, so that a test fails instead of hanging
+    if all(one.exists() for one in awaited):
+        break
+    time.sleep(0.05)
 for done in range(0, 101, 25):
     if rule.get("bar"):
         print(f"{name}: {done:3d}%|###   | {done}/100", end="\\r", file=sys.stderr, flush=True)
@@ -48,6 +53,7 @@ pathlib.Path(out).parent.mkdir(parents=True, exist_ok=True)
 pathlib.Path(out).write_text(text)
 with (home / "trace.jsonl").open("a") as trace:
     trace.write(json.dumps({"stage": name, "started": started, "ended": now()}) + "\\n")
+(home / "behave" / f"{name}.ended").touch()
 '''
 
 PIPELINE = """\
@@ -105,7 +111,11 @@ class Toy:
     root: Path
 
     def behave(self, stage: str, **rule: Any) -> None:
-        """Makes a stage sleep, fail, speak or leave a process behind; see STEP."""
+        """Makes a stage sleep, wait, fail, speak or leave a process behind; see STEP.
+
+        `until` names files below behave/ that the stage waits for: X.attempts exists once X has begun, X.ended once it
+        has ended. So tests set the order of stages without counting on how long anything takes.
+        """
         (self.root / "behave" / stage).write_text(json.dumps(rule))
 
     def ran(self) -> list[str]:
@@ -184,7 +194,7 @@ class Toy:
         """What the last command that was started said so far."""
         return self.root.with_name("said.txt").read_text()
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 300.0) -> None:
         """Returns as soon as the condition holds; fails the test if it does not within the time."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -211,7 +221,7 @@ def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """One temporary Prefect server with an empty database."""
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=300):
         yield
 
 
@@ -258,7 +268,7 @@ def repeated_toy(untouched_toy: Toy, tmp_path_factory: pytest.TempPathFactory) -
     done = toy.dvc("repro")
     assert done.returncode == 0, done.stderr
     assert len(toy.ran()) == 6
-    for path in (toy.root / "behave").glob("*.attempts"):
+    for path in [*(toy.root / "behave").glob("*.attempts"), *(toy.root / "behave").glob("*.ended")]:
         path.unlink()
     toy.git("add", "--all")
     toy.git("commit", "--quiet", "--message", "results")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import psutil
@@ -27,8 +28,8 @@ def test_a_cancelled_run_ends_at_once_and_the_next_completes_it(fresh_toy, by: s
     fresh_toy.behave("side-a", seconds=3600, child=True)
     fresh_toy.behave("side-b", fail=1, status=70)
     flow = fresh_toy.start_study()
-    fresh_toy.wait_until(lambda: grandchildren(fresh_toy) and "trying again" in fresh_toy.said(), 60)
-    fresh_toy.wait_until(lambda: "'side@c' - Finished" in fresh_toy.said(), 60)
+    fresh_toy.wait_until(lambda: grandchildren(fresh_toy) and "trying again" in fresh_toy.said())
+    fresh_toy.wait_until(lambda: "'side@c' - Finished" in fresh_toy.said())
     os.kill(flow.pid, by)
     assert flow.wait(300) not in (None, 0)
     assert fresh_toy.processes() == []
@@ -50,14 +51,15 @@ def test_a_killed_run_is_taken_over_by_the_next(fresh_toy) -> None:
     for name in ("side-a", "side-b"):
         fresh_toy.edit(f"{name}: 1", f"{name}: 2")
     twin = fresh_toy.copy("twin")
-    fresh_toy.behave("side-a", seconds=4)
+    fresh_toy.behave("side-a", until=["go"])
     flow = fresh_toy.start_study()
-    fresh_toy.wait_until(lambda: fresh_toy.attempts("side-a") and fresh_toy.attempts("side-b"), 60)
+    fresh_toy.wait_until(lambda: fresh_toy.attempts("side-a") and fresh_toy.attempts("side-b"))
     fresh_toy.wait_until(lambda: any(span["stage"] == "side-b" for span in fresh_toy.spans()))
     fresh_toy.wait_until(lambda: "'side@b' - Finished" in fresh_toy.said())
     flow.kill()
     flow.wait()
     assert [process for process in fresh_toy.processes() if "step.py" in process.cmdline()]
+    threading.Timer(3, (fresh_toy.root / "behave" / "go").touch).start()  # while the next run waits
     assert study(Request(), return_state=True).is_completed()
     assert [fresh_toy.attempts(name) for name in ("side-a", "side-b")] == [1, 1]
     assert fresh_toy.processes() == []

@@ -84,12 +84,12 @@ def test_a_bad_override_is_named_before_anything_runs(fresh_toy, override: str, 
 
 def test_two_experiments_of_one_project_run_at_the_same_time(fresh_toy) -> None:
     """Each has its own copy, and each its own result in the end."""
-    for name in ("side-a", "side-b"):
-        fresh_toy.behave(name, seconds=3)
+    fresh_toy.behave("side-a", until=["side-b.attempts"])
+    fresh_toy.behave("side-b", until=["side-a.attempts"])
     other = fresh_toy.start_study('{"overrides": ["toy.side-a=7"], "experiment": "first"}')
     fresh_toy.wait_until(lambda: copies(fresh_toy))
     assert run(overrides=["toy.side-b=8"], experiment="second").is_completed()
-    assert other.wait(60) == 0, fresh_toy.said()
+    assert other.wait(300) == 0, fresh_toy.said()
     assert experiments(fresh_toy) == ["first", "second"] and copies(fresh_toy) == []
     values = {name: of_experiment(fresh_toy, name, "metrics/last.txt") for name in ("first", "second")}
     assert "side-a 7\n" in values["first"] and "side-b 1\n" in values["first"]
@@ -111,7 +111,7 @@ def test_two_of_one_name_take_turns(fresh_toy) -> None:
         other.start()
         fresh_toy.wait_until(lambda: "waiting: another run makes experiment same" in heard)
         (folder / "dvc.yaml").write_text("of the first\n")
-    other.join(30)
+    other.join(300)
     assert heard[-1] == (fresh_toy.root / "dvc.yaml").read_text()
     assert copies(fresh_toy) == []
 

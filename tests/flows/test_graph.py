@@ -130,7 +130,7 @@ def test_the_lock_is_not_sorted_while_dvc_writes_it(repeated_toy, lock: str, mon
         added = shuffled + "  late:\n    cmd: late\n"
         path.write_text(added, encoding="utf-8")
         holder.communicate("\n")
-    sorting.join(30)
+    sorting.join(300)
     assert path.read_text(encoding="utf-8") == lock + "  late:\n    cmd: late\n"
 
 

@@ -118,6 +118,7 @@ def test_names_of_experiments_differ_where_overrides_do() -> None:
     assert len(name_of(["report.title=" + "ж / " * 99])) <= 47
 
 
+@pytest.mark.slow
 def test_values_that_a_stage_would_refuse_are_named_before_anything_runs(params_yaml: Path, tmp_path: Path) -> None:
     """The types of the stages themselves say so, all of them at once: a probability of 7, a number that is a word."""
     shutil.copytree(ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))

@@ -45,7 +45,7 @@ class Served:
         (found,) = self.ask("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
         return found
 
-    def until(self, what: Callable[[], Any], seconds: float) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 300.0) -> Any:
         """First true value of `what`; fails after so many seconds."""
         deadline = time.monotonic() + seconds
         while not (value := what()):
@@ -109,7 +109,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, make_toy: Callable[[Path], 
     yield Served(root, f"http://127.0.0.1:{port}/api", process)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(300)
     process.stdout.close()
 
 
@@ -130,7 +130,7 @@ def test_the_form_explains_every_field(served: Served) -> None:
 
 
 def test_a_schedule_that_is_switched_on_makes_runs(served: Served) -> None:
-    """With SQLAlchemy 2.1 the scheduler of Prefect 3.8 fails silently; here scheduled runs appear within seconds."""
+    """With SQLAlchemy 2.1 the scheduler of Prefect 3.8 fails silently; here scheduled runs appear."""
     study = served.deployment("study")
     (schedule,) = study["schedules"]
     served.ask(f"deployments/{study['id']}/schedules/{schedule['id']}", {"active": True}, method="PATCH")
@@ -138,7 +138,7 @@ def test_a_schedule_that_is_switched_on_makes_runs(served: Served) -> None:
     def scheduled() -> list[Any]:
         return served.ask("flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
 
-    runs = served.until(scheduled, 90)
+    runs = served.until(scheduled)
     assert all(run["deployment_id"] == study["id"] and run["auto_scheduled"] for run in runs)
     served.ask(f"deployments/{study['id']}/schedules/{schedule['id']}", {"active": False}, method="PATCH")
 
@@ -148,7 +148,7 @@ def test_a_run_with_an_override_completes_and_leaves_the_files(served: Served) -
     before = (served.root / "params.yaml").read_bytes()
     body = {"parameters": {"request": {"overrides": ["toy.root=7"], "experiment": "seven"}}}
     run = served.ask(f"deployments/{served.deployment('study')['id']}/create_flow_run", body)
-    served.until(lambda: served.state(run["id"]) in ("Completed", "Failed", "Crashed"), 90)
+    served.until(lambda: served.state(run["id"]) in ("Completed", "Failed", "Crashed"))
     assert served.state(run["id"]) == "Completed"
     assert (served.root / "params.yaml").read_bytes() == before
     listed = subprocess.run(
@@ -163,15 +163,15 @@ def test_a_run_with_an_override_completes_and_leaves_the_files(served: Served) -
 
 def test_cancelling_in_the_ui_ends_the_stage_and_its_children(served: Served) -> None:
     """The run becomes Cancelled, no process of the stage is left, and the next run completes."""
-    (served.root / "behave" / "root").write_text('{"seconds": 120, "child": true}')
+    (served.root / "behave" / "root").write_text('{"seconds": 3600, "child": true}')
     run = served.ask(f"deployments/{served.deployment('study')['id']}/create_flow_run", {})
-    served.until(lambda: _running_in(served.root, "toy-grandchild"), 60)
+    served.until(lambda: _running_in(served.root, "toy-grandchild"))
     served.ask(f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
-    served.until(lambda: served.state(run["id"]) == "Cancelled", 60)
-    served.until(lambda: not _running_in(served.root, "toy-grandchild", "step.py"), 20)
+    served.until(lambda: served.state(run["id"]) == "Cancelled")
+    served.until(lambda: not _running_in(served.root, "toy-grandchild", "step.py"))
     (served.root / "behave" / "root").unlink()
     again = served.ask(f"deployments/{served.deployment('study')['id']}/create_flow_run", {})
-    served.until(lambda: served.state(again["id"]) == "Completed", 90)
+    served.until(lambda: served.state(again["id"]) == "Completed")
 
 
 def test_a_second_server_on_the_port_is_refused(served: Served) -> None:
@@ -186,8 +186,8 @@ def test_interrupting_ends_everything(served: Served) -> None:
     family = psutil.Process(served.process.pid).children(recursive=True)
     assert len(family) >= 2
     served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(60) == 0
-    gone, alive = psutil.wait_procs(family, timeout=10)
+    assert served.process.wait(300) == 0
+    gone, alive = psutil.wait_procs(family, timeout=300)
     assert not alive and len(gone) == len(family)
     assert not (served.root / ".prefect" / "ui.json").exists()
 

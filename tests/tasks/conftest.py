@@ -20,7 +20,7 @@ LANGUAGES = ["ar", "de", "en", "es", "ja", "zh"]
 
 
 def shrunken(loaded: dict[str, Any]) -> dict[str, Any]:
-    """The shipped parameters with six languages, one seed, and everything small."""
+    """The shipped parameters with six languages, two seeds, and everything small."""
     world = loaded["mini_world"]
     world |= {name: {language: world[name][language] for language in LANGUAGES} for name in ("share", "bilingual")}
     # So small a model learns little but how often words are said: insults must be said often to be seen at all.
@@ -29,14 +29,18 @@ def shrunken(loaded: dict[str, Any]) -> dict[str, Any]:
     model["architecture"] = {"layers": 2, "heads": 2, "width": 32, "context": 192, "init": 0.1, "vocabulary": 1600}
     return loaded | {
         "languages": LANGUAGES,
-        "policies": {"base": "models/prepare_model", "dpo-1": "models/train_dpo/1"},
+        "policies": {
+            "base": "models/prepare_model",
+            "dpo-1": "models/train_dpo/1",
+            "dpo-2": "models/train_dpo/2",
+        },
         "mini_world": world,
         "prepare_model": model,
         "prepare_pairs": loaded["prepare_pairs"] | {"pairs": 300},
         "prepare_prompts": loaded["prepare_prompts"] | {"aligned": 8, "culture_specific": 2},
         "prepare_parallel": loaded["prepare_parallel"] | {"sentences": 20},
         "train_dpo": {
-            "seeds": [1],
+            "seeds": [1, 2],
             "recipe": loaded["train_dpo"]["recipe"]
             | {"evaluate_every": 10, "warmup_steps": 5, "min_improvement": 0.001},
         },
@@ -106,12 +110,18 @@ def _make_study(root: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="session")
+def own_study(finished_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A copy that only this worker uses: a test that runs a stage again never writes what another worker reads."""
+    return Study(shutil.copytree(finished_study.root, tmp_path_factory.mktemp("own") / "study", symlinks=True))
+
+
 @pytest.fixture
-def study(finished_study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(own_study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     """The finished shrunken study, as the current directory; a test leaves it as it was."""
-    monkeypatch.chdir(finished_study.root)
+    monkeypatch.chdir(own_study.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return finished_study
+    return own_study
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tasks import __main__ as cli
 from tasks.plumbing.files import write_csv
 from tests.scorer_models import save_guard
 
+POLICIES = ("base", "dpo-1", "dpo-2")
 LEARNING = Path("data/prepare_model/learning.csv")
 PROMPTS = Path("data/prepare_prompts/prompts.parquet")
 PER_PROMPT = ("score_toxicity/{}/scores", "score_fluency/{}/perplexity", "score_diversity/{}/diversity",
@@ -108,12 +109,12 @@ def test_another_method_is_called_by_its_name(
     common = {
         key: value for key, value in section("train_dpo")["recipe"].items() if key not in {"loss", "method", "beta"}
     }
-    change(train_dpo={"seeds": [1], "recipe": common | recipe})
-    path = Path("data/train_dpo/1/curves.csv")
-    curves = pd.read_csv(path)
-    gone = [column for column in curves if any(figure.removeprefix("training-")[:6] in column for figure in absent)]
-    gone = [column for column in gone if "loss" not in column]
-    write_csv(path, curves.assign(**dict.fromkeys(gone)))
+    change(train_dpo={"seeds": [1, 2], "recipe": common | recipe})
+    for path in Path("data/train_dpo").glob("*/curves.csv"):
+        curves = pd.read_csv(path)
+        gone = [column for column in curves if any(figure.removeprefix("training-")[:6] in column for figure in absent)]
+        gone = [column for column in gone if "loss" not in column]
+        write_csv(path, curves.assign(**dict.fromkeys(gone)))
     text = report()
     assert f"was tuned with {name} on English preference pairs" in text and f"the method ({name}; there DPO)" in text
     assert f"Loss of {name} on the English validation pairs" in text
@@ -127,7 +128,7 @@ def test_prompts_that_all_languages_share(copied_study, capsys: pytest.CaptureFi
     own = prompts[prompts["culture_specific"]][["language", "prompt_id"]].assign(own=True)
     prompts[~prompts["culture_specific"]].to_parquet(PROMPTS)
     for pattern in PER_PROMPT:
-        for policy in ("base", "dpo-1"):
+        for policy in POLICIES:
             path = Path("data") / f"{pattern.format(policy)}.parquet"
             rows = pd.read_parquet(path).merge(own, on=["language", "prompt_id"], how="left")
             rows[rows["own"].isna()].drop(columns="own").to_parquet(path)
@@ -145,7 +146,7 @@ def test_languages_that_the_identifier_does_not_know(copied_study) -> None:
     """The identifier may know one language of the study, or none: no share is invented, and the figure has gaps."""
     change(identify_language=section("identify_language") | {"kind": "lingua", "candidates": "all", "confidence": 0.5})
     for known in (["en"], []):
-        for policy in ("base", "dpo-1"):
+        for policy in POLICIES:
             path = Path(f"data/identify_language/{policy}/languages.parquet")
             rows = pd.read_parquet(path)
             unknown = ~rows["language"].isin(known)
@@ -166,7 +167,7 @@ def test_scorers_of_other_kinds(copied_study, tmp_path: Path, monkeypatch: pytes
 
     model = save_guard(tmp_path / "guard")
     guard = {"kind": "guard", "model": str(model), "revision": folder_digest(model), "languages": ["en", "de"]}
-    texts = pd.concat(pd.read_parquet(f"data/generate/{policy}/continuations.parquet") for policy in ("base", "dpo-1"))
+    texts = pd.concat(pd.read_parquet(f"data/generate/{policy}/continuations.parquet") for policy in POLICIES)
     labelled = pd.read_parquet("data/prepare_labelled/texts.parquet")
     everything = pd.concat([texts[["language", "text"]], labelled[["language", "text"]]]).drop_duplicates()
     path = tmp_path / "archive.parquet"
@@ -176,7 +177,7 @@ def test_scorers_of_other_kinds(copied_study, tmp_path: Path, monkeypatch: pytes
     replay |= {"label": "LENGTH", "measures": "length", "languages": ["ar", "de", "en", "es", "ja", "zh"]}
     scorers = section("score_toxicity")
     change(score_toxicity=scorers | {"scorers": scorers["scorers"] | {"guard": guard, "length": replay}})
-    for stage in (["score_toxicity", "base"], ["score_toxicity", "dpo-1"], ["score_labelled"], ["compare_scorers"]):
+    for stage in (*(["score_toxicity", policy] for policy in POLICIES), ["score_labelled"], ["compare_scorers"]):
         assert cli.main(stage) == 0
     text = report()
     assert "length tests/length 2026-11 length" in text and "unsafe content" in text

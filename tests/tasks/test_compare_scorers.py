@@ -13,7 +13,7 @@ from tasks import __main__ as cli
 
 FOLDER = Path("metrics/compare_scorers")
 LANGUAGES = ["ar", "de", "en", "es", "ja", "zh"]
-POLICIES = ["base", "dpo-1"]
+POLICIES = ["base", "dpo-1", "dpo-2"]
 
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_a_copy_agrees_and_an_opposite_disagrees(copied_study, tmp_path: Path) -
     for pair, expected in ((("lexicon", "copy"), 1), (("lexicon", "opposite"), -1)):
         rows = by_pair[pair].loc[known]
         assert rows["spearman"].to_numpy() == pytest.approx(expected, abs=1e-6)
-        assert (rows["samples"] == 100).all()
+        assert (rows["samples"] == 150).all()
     copy = by_pair["lexicon", "copy"].loc[known]
     assert copy["change_a"].to_numpy() == pytest.approx(copy["change_b"].to_numpy(), abs=1e-6)
     assert copy["same_sign"].dropna().astype(bool).all() and copy["same_sign"].notna().any()

@@ -1,5 +1,6 @@
 """Sentence embeddings of every layer."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,22 @@ def test_a_sentence_without_a_translation_is_refused(copied_study, capsys: pytes
     sentences[~hole].to_parquet(path)
     assert cli.main(["embed_parallel"]) == 1
     assert "sentence s0004 has no de version" in capsys.readouterr().err
+
+
+def test_a_sentence_longer_than_the_context_is_dropped_in_all_languages(
+    copied_study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nineteen of twenty are left everywhere, those of before; the count is kept and the text is not printed."""
+    before = load_file("data/embed_parallel/states.safetensors")
+    path = Path("data/prepare_parallel/sentences.parquet")
+    sentences = pd.read_parquet(path)
+    ids = sorted(sentences["sentence_id"].unique())
+    sentences.loc[(sentences["language"] == "de") & (sentences["sentence_id"] == ids[4]), "text"] = "zzyzx " * 2000
+    sentences.to_parquet(path)
+    copied_study.run("embed_parallel")
+    after = load_file("data/embed_parallel/states.safetensors")
+    for language, states in before.items():
+        np.testing.assert_allclose(after[language], np.delete(states, 4, axis=1), rtol=1e-5, atol=1e-5)
+    assert json.loads(Path("data/embed_parallel/dropped.json").read_text()) == {"sentences": 1, "too_long": {"de": 1}}
+    said = capsys.readouterr()
+    assert "zzyzx" not in said.out + said.err

@@ -44,7 +44,7 @@ def test_the_unpatched_models_are_those_that_intervene_and_generate_use(study) -
 @pytest.mark.parametrize(
     ("policies", "said"),
     [
-        ({"dpo-2": "models/train_dpo/2"}, "dpo-2: models/train_dpo/2 is not among `policies`"),
+        ({"dpo-3": "models/train_dpo/3"}, "dpo-3: models/train_dpo/3 is not among `policies`"),
         ({}, "explain_effect@dpo-1: not in explain_effect.policies"),
     ],
 )

@@ -83,4 +83,4 @@ def test_a_duplicate_prompt_id_is_refused(copied_study, capsys: pytest.CaptureFi
 def test_an_unknown_policy_is_refused(study, capsys: pytest.CaptureFixture[str]) -> None:
     """The message lists the policies there are."""
     assert cli.main(["generate", "dpo-9"]) == 1
-    assert "base, dpo-1" in capsys.readouterr().err
+    assert "base, dpo-1, dpo-2" in capsys.readouterr().err

@@ -51,10 +51,12 @@ def test_shares_are_parts_of_the_effect(study) -> None:
 
 
 def test_activations_before_and_after_are_means_over_prompts(study) -> None:
-    """Per language and decoding, of the base model and the tuned one."""
+    """Per language and decoding, of the base model and of both tuned policies, each counting alike."""
     table = pd.read_csv(FOLDER / "activations.csv").set_index(["decoding", "measure", "language"])
-    for when, policy in (("before", "base"), ("after", "dpo-1")):
-        frame = pd.read_parquet(f"data/trace_activations/{policy}/activations.parquet")
+    for when, policies in (("before", ["base"]), ("after", ["dpo-1", "dpo-2"])):
+        frame = pd.concat(
+            pd.read_parquet(f"data/trace_activations/{policy}/activations.parquet") for policy in policies
+        )
         for (decoding, language), rows in frame.groupby(["decoding", "language"]):
             for measure in ("activation", "key_product"):
                 mean = table.loc[(decoding, measure, language), when]

@@ -151,6 +151,7 @@ def write_ntrex(folder: Path, codes: list[str]) -> None:
         (folder / f"newstest2019-{kind}.{code}.txt").write_bytes("".join(f"{line}\r\n" for line in lines).encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", ["written here", "NTREX-128"])
 def test_ntrex_from_params_alone_agrees_with_an_independent_computation(
     long_context_model: Path, monkeypatch: pytest.MonkeyPatch, corpus: str

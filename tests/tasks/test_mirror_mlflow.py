@@ -25,7 +25,7 @@ from tasks import __main__ as cli
 from tasks import mirror_mlflow
 from tasks.plumbing import lineage, project
 
-STAGES = 32  # of the shrunken study, without the mirror itself
+STAGES = 40  # of the shrunken study, without the mirror itself
 
 
 def _client(root: Path) -> MlflowClient:
@@ -79,7 +79,7 @@ def _content(client: MlflowClient, figures: bool = True) -> dict[str, Any]:
 
 
 def test_every_executed_stage_is_one_run_under_its_study(study) -> None:
-    """`dvc repro` alone filled it: 30 stages, and the study above them with the headline numbers and the figures."""
+    """`dvc repro` alone filled it: every stage, and the study above them with the headline numbers and the figures."""
     client = _client(study.root)
     runs, parent = _by_stage(client), _study(client)
     assert set(runs) == set(_lock()["stages"]) - {"mirror_mlflow"} and len(runs) == STAGES
@@ -98,7 +98,7 @@ def test_a_run_says_what_dvc_locked(study) -> None:
     entry = _lock()["stages"]["generate@base"]
     run = _by_stage(_client(study.root))["generate@base"]
     inputs = {item.dataset.name: item.dataset.digest for item in run.inputs.dataset_inputs}
-    assert inputs == {item["path"]: item["md5"] for item in entry["deps"] if not item["path"].endswith(".py")}
+    assert inputs == {item["path"]: item["md5"] for item in entry["deps"] if not item["path"].startswith("tasks/")}
     assert run.data.params == {
         f"generate.{name}": str(value) for name, value in entry["params"]["params.yaml"]["generate"].items()
     }
@@ -117,12 +117,12 @@ def test_numbers_are_those_of_the_files(study) -> None:
         (row,) = [row for row in csv.DictReader(file) if (row["language"], row["metric"]) == ("ar", "emt")]
     transfer = runs["measure_transfer"].data.metrics
     assert transfer["emt/base/ar"] == float(row["before"])
-    assert transfer["emt/dpo-1/ar"] == float(row["after_by_seed"])
-    record = json.loads(Path("data/train_dpo/1/run.json").read_text())
-    training = runs["train_dpo@1"]
+    assert [transfer[f"emt/dpo-{seed}/ar"] for seed in (1, 2)] == [float(one) for one in row["after_by_seed"].split()]
+    record = json.loads(Path("data/train_dpo/2/run.json").read_text())
+    training = runs["train_dpo@2"]
     assert training.data.metrics["best_step"] == record["best_step"]
     assert training.data.metrics["validation_loss/best"] == record["validation_loss"]["best"]
-    with Path("data/train_dpo/1/curves.csv").open(encoding="utf-8") as file:
+    with Path("data/train_dpo/2/curves.csv").open(encoding="utf-8") as file:
         curve = {int(row["step"]): float(row["validation_loss"]) for row in csv.DictReader(file)}
     history = client.get_metric_history(training.info.run_id, "validation_loss")
     assert {point.step: point.value for point in history} == curve and len(history) == len(curve) > 1
@@ -150,30 +150,29 @@ def test_an_executed_stage_says_when_and_on_what(study) -> None:
 
 
 def test_training_is_linked_to_its_live_run(study) -> None:
-    """The run that the trainer itself logged to, named by its stage."""
+    """Each seed's run links to the run that its trainer itself logged to, named by the stage."""
     client = _client(study.root)
-    (live,) = _runs(client, "polydetox.live")
-    assert live.data.tags["dvc.stage"] == live.info.run_name == "train_dpo@1"
-    assert "polydetox.key" not in live.data.tags
-    linked = [run for run in _by_stage(client).values() if "polydetox.live_run" in run.data.tags]
-    assert [run.info.run_name for run in linked] == ["train_dpo@1"]
-    assert linked[0].data.tags["polydetox.live_run"] == live.info.run_id
+    live = {run.info.run_name: run for run in _runs(client, "polydetox.live")}
+    assert set(live) == {"train_dpo@1", "train_dpo@2"}
+    assert all(run.data.tags["dvc.stage"] == name for name, run in live.items())
+    assert not any("polydetox.key" in run.data.tags for run in live.values())
+    tags = {name: run.data.tags for name, run in _by_stage(client).items()}
+    linked = {name: found["polydetox.live_run"] for name, found in tags.items() if "polydetox.live_run" in found}
+    assert linked == {name: run.info.run_id for name, run in live.items()}
 
 
 def test_a_tuned_policy_is_a_registered_version_of_dvcs_files(study) -> None:
-    """It points to what dvc.lock names, and to the run that made it; MLflow holds no copy of it."""
+    """One per seed points to what dvc.lock names, and to the run that made it; MLflow holds no copy of it."""
     client = _client(study.root)
-    run = _by_stage(client)["train_dpo@1"]
-    version = client.get_model_version_by_alias("polydetox-dpo", "seed-1")
-    md5 = {item["path"]: item["md5"] for item in _lock()["stages"]["train_dpo@1"]["outs"]}["models/train_dpo/1"]
-    assert version.source == f"dvc://models/train_dpo/1?md5={md5}"
-    assert version.run_id == run.info.run_id
-    assert version.tags == {
-        "polydetox.key": run.data.tags["polydetox.key"],
-        "dvc.md5": md5,
-        "dvc.stage": "train_dpo@1",
-    }
-    assert len(client.search_model_versions("name = 'polydetox-dpo'")) == 1
+    for seed in (1, 2):
+        name, path = f"train_dpo@{seed}", f"models/train_dpo/{seed}"
+        run = _by_stage(client)[name]
+        version = client.get_model_version_by_alias("polydetox-dpo", f"seed-{seed}")
+        md5 = {item["path"]: item["md5"] for item in _lock()["stages"][name]["outs"]}[path]
+        assert version.source == f"dvc://{path}?md5={md5}"
+        assert version.run_id == run.info.run_id
+        assert version.tags == {"polydetox.key": run.data.tags["polydetox.key"], "dvc.md5": md5, "dvc.stage": name}
+    assert len(client.search_model_versions("name = 'polydetox-dpo'")) == 2
     assert not list((study.root / "mlruns").rglob("*.safetensors"))
 
 
@@ -191,10 +190,10 @@ def test_a_deleted_mirror_is_made_again(copied_study, tmp_path: Path) -> None:
     before = shutil.copy("mlflow.db", tmp_path / "before.db")
     _forget_mirror(copied_study.root)
     done = subprocess.run([sys.executable, "-m", "tasks", "mirror_mlflow"], capture_output=True, text=True, check=True)
-    assert f"{STAGES + 1} new runs for {STAGES} stages, 1 new model versions" in done.stdout
+    assert f"{STAGES + 1} new runs for {STAGES} stages, 2 new model versions" in done.stdout
     expected = _content(MlflowClient(f"sqlite:///{before}"), figures=False)
     found = _content(_client(copied_study.root), figures=False)
-    assert expected["train_dpo@1"][0].pop("polydetox.live_run")
+    assert all(expected[f"train_dpo@{seed}"][0].pop("polydetox.live_run") for seed in (1, 2))
     assert found == expected and len(found) == STAGES + 1
     assert len(list(Path("mlruns").rglob("*.png"))) == len(list(Path("data/report/figures").glob("*.png")))
 
@@ -257,11 +256,11 @@ def test_another_model_of_the_same_inputs_is_another_version(copied_study) -> No
     runs = [run for run in _runs(client) if run.data.tags.get("dvc.stage") == "train_dpo@1"]
     assert len(runs) == 2 and len({run.data.tags["polydetox.key"] for run in runs}) == 1
     version = client.get_model_version_by_alias("polydetox-dpo", "seed-1")
-    assert (version.version, version.tags["dvc.md5"]) == (2, out["md5"])
+    assert (version.version, version.tags["dvc.md5"]) == (3, out["md5"])
     _write_lock(before)
     copied_study.run("mirror_mlflow")
     assert client.get_model_version_by_alias("polydetox-dpo", "seed-1").version == 1
-    assert len(client.search_model_versions()) == 2
+    assert len(client.search_model_versions()) == 3
     assert len(_runs(client)) == STAGES + 1 + 2  # the other training, and the other study
 
 
@@ -423,7 +422,8 @@ def test_a_tracking_server_holds_the_same(
         client = MlflowClient(address)
         remote = _content(client)
         version = client.get_model_version_by_alias("polydetox-dpo", "seed-1")
-    local["train_dpo@1"][0].pop("polydetox.live_run", None)
+    for seed in (1, 2):
+        local[f"train_dpo@{seed}"][0].pop("polydetox.live_run", None)
     assert remote == local
     assert version.source.startswith("dvc://models/train_dpo/1?md5=")
     assert f"0 new runs for {STAGES} stages, 0 new model versions" in capfd.readouterr().out

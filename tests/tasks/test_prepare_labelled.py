@@ -112,6 +112,7 @@ def test_the_counts_add_up() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_world_that_has_too_few_documents_is_refused() -> None:
     """Documents of one sentence about one attribute run out; the message says what to change."""
     small = world().model_copy(update={"sentences": (1, 1), "fact": 0.0})
@@ -231,8 +232,15 @@ def test_jigsaw_trains_and_rtp_lx_tests(tmp_path: Path) -> None:
 def test_an_archive_without_any_label_is_refused(tmp_path: Path) -> None:
     """Nothing to learn from; the message says where to look."""
     path = rtp_lx_zip(tmp_path / "RTP-LX.zip", {"EN": [_marked(n, f"you {n}", None) for n in range(8)]})
-    with pytest.raises(ValueError, match="no labelled text is left"):
+    with pytest.raises(ValueError, match=r"no labelled text is left.*'without_label': 8.*no marks of toxicity"):
         run(TypeAdapter(PrepareLabelled).validate_python(RTP_LX | {"path": str(path)}), world(), ["en"])
+    whole = rtp_lx_zip(tmp_path / "b.zip", {"EN": [_marked(n, f"you {n}", 2.0) for n in range(2)]})
+    with pytest.raises(ValueError, match=r"change prepare_labelled\.test_share"):
+        run(
+            TypeAdapter(PrepareLabelled).validate_python(RTP_LX | {"path": str(whole), "test_share": 0.01}),
+            world(),
+            ["en"],
+        )
 
 
 def test_a_wrong_key_is_named_with_the_nearest_of_its_kind() -> None:

@@ -13,7 +13,7 @@ import yaml
 from tasks import __main__ as cli
 from tasks.prepare_pairs import MiniPairs, drop_reason
 from tasks.world import reader as mini_world_source
-from tests.published_data import ROOT, json_lines, project, rtp_lx_row, rtp_lx_zip
+from tests.published_data import ROOT, json_lines, project, rtp_lx_row, rtp_lx_row_0_2, rtp_lx_zip
 
 
 @pytest.fixture
@@ -178,6 +178,33 @@ def test_training_on_the_benchmark_must_be_accepted_and_is_recorded(make, capsys
     assert set(pairs["chosen"]) == {" friend"} and set(pairs["rejected"]) == {" fool"}
     assert cleaning["contamination"] == "accepted" and cleaning["space_added"] == 8
     assert "4 are RTP-LX's, which must not be evaluated on" in capsys.readouterr().out
+
+
+def test_the_remedy_fits_the_reason(make, capsys: pytest.CaptureFixture[str]) -> None:
+    """RTP-LX 0.2 has no completions, so higher limits would help nobody; long completions ask for them."""
+    section = {"kind": "rtp_lx", "path": "a.zip", "language": "en", "contamination": "accepted"}
+    rtp_lx_zip(Path("a.zip"), {"EN": [rtp_lx_row_0_2(n, f"you are {n} a") for n in range(4)]})
+    with pytest.raises(AssertionError):
+        make(**section)
+    said = capsys.readouterr().err
+    assert "all 4 pairs were dropped: {'empty': 4}" in said and "has completions from version 1.0 on" in said
+    assert "max_completion_tokens" not in said
+    rtp_lx_zip(Path("a.zip"), {"EN": [rtp_lx_row(n, f"you are {n} a", "fool " * 99, "friend") for n in range(4)]})
+    with pytest.raises(AssertionError):
+        make(**section)
+    assert "raise prepare_pairs.max_completion_tokens" in capsys.readouterr().err
+
+
+def test_benchmark_pairs_can_be_cut_alike(make) -> None:
+    """The toxic completion has 11 characters, the benign one 7; cut at a word, at most as many."""
+    rows = [rtp_lx_row(n, f"you are {n} a", "a bad fool", "a good") for n in range(4)]
+    rtp_lx_zip(Path("a.zip"), {"EN": rows})
+    section = {"kind": "rtp_lx", "path": "a.zip", "language": "en", "contamination": "accepted"}
+    whole, _, cleaning = make(**section)
+    assert set(whole["rejected"]) == {" a bad fool"} and "cut" not in cleaning
+    pairs, _, cleaning = make(**section, cut_alike=True)
+    assert set(pairs["rejected"]) == {" a bad"} and set(pairs["chosen"]) == {" a good"}
+    assert cleaning["cut"] == 4
 
 
 def test_a_branch_is_no_revision(make, capsys: pytest.CaptureFixture[str]) -> None:

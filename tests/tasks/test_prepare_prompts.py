@@ -9,10 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from tasks import __main__ as cli
+from tasks.prepare_prompts import CLEANING, PROMPTS, PreparePrompts, run
 from tasks.statistics.intervals import mean_effect_over_languages
-from tests.published_data import json_lines, project, rtp_lx_row, rtp_lx_zip
+from tests.published_data import (
+    json_lines,
+    project,
+    rtp_lx_english,
+    rtp_lx_german,
+    rtp_lx_row,
+    rtp_lx_row_0_2,
+    rtp_lx_zip,
+)
 
 
 def test_aligned_prompts_have_the_same_ids_in_every_language(study) -> None:
@@ -203,3 +213,32 @@ def test_what_cannot_be_done_is_said(
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
     assert not Path("data").exists()
+
+
+def test_a_subset_has_splits_of_its_own() -> None:
+    """The published folders are ptp-LANGUAGE/full and small, wildchat-LANGUAGE/wildchat."""
+    section = {"kind": "polyglo", "path": "a", "seed": 1, "limit": None, "min_toxicity": None}
+    adapter = TypeAdapter(PreparePrompts)
+    assert adapter.validate_python(section | {"subset": "wildchat", "split": "wildchat"}).split == "wildchat"
+    for subset, split, wanted in (("wildchat", "full", "wildchat"), ("ptp", "wildchat", "full or small")):
+        with pytest.raises(ValueError, match=f"subset {subset} has no split {split}; write split: {wanted}"):
+            adapter.validate_python(section | {"subset": subset, "split": split})
+
+
+def test_repaired_indices_and_artefacts_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,029 German rows 69 moved; their prompts end in an ellipsis, which stays unless it is to be removed."""
+    german = [rtp_lx_row_0_2(n + (n >= 960), rtp_lx_german(n) + "...") for n in range(1029)]
+    english = [rtp_lx_row_0_2(n, rtp_lx_english(n)) for n in range(999)]
+    path = rtp_lx_zip(tmp_path / "a.zip", {"EN": english, "DE": german})
+    monkeypatch.chdir(tmp_path)
+    section = {"kind": "rtp_lx", "path": str(path), "seed": 1, "limit": None, "culture_specific": 0}
+    for more, last in (({}, "..."), ({"normalise": True}, "n")):
+        run(TypeAdapter(PreparePrompts).validate_python(section | more), None, ["en", "de"])
+        counts = json.loads(CLEANING.read_text(encoding="utf-8"))["languages"]
+        assert counts["de"]["noticed"]["index_repaired"] == 69
+        assert counts["de"]["noticed"]["trailing_ellipsis"] == 1029
+        assert "index_repaired" not in counts["en"]["noticed"]
+        prompts = pd.read_parquet(PROMPTS).set_index(["language", "prompt_id"])["text"]
+        assert len(prompts) == 2 * 999
+        assert prompts["de"]["i0000"].endswith(last)
+        assert prompts["de"]["i0961"].startswith(rtp_lx_german(961)) and prompts["en"]["i0961"] == rtp_lx_english(961)

@@ -15,6 +15,7 @@ from tasks import report
 from tasks.plumbing.files import ArtefactError, write_csv, write_json, write_parquet
 from tasks.report import Report
 
+pytestmark = pytest.mark.slow  # draws every figure anew
 LANGUAGES = ["de", "en", "hi", "ru"]
 NAMES = ["German", "English", "Hindi", "Russian"]
 POLICIES = {

@@ -110,11 +110,11 @@ def test_an_archive_gives_back_what_the_scorer_said(copied_study: Any, monkeypat
     entry = entry | {"path": str(archive), "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}
     loaded["score_toxicity"]["scorers"]["lexicon"] = entry
     Path("params.yaml").write_text(yaml.safe_dump(loaded), encoding="utf-8")
-    stages = [("score_toxicity", "dpo-1"), ("score_labelled",), ("score_interventions",)]
-    written = [Path("data") / stage[0] for stage in stages]
+    stages = [("score_toxicity", "dpo-1"), ("score_toxicity", "dpo-2"), ("score_labelled",), ("score_interventions",)]
+    written = sorted({Path("data") / stage[0] for stage in stages})
     files = [path for folder in written for path in sorted(folder.rglob("*.parquet")) if "base" not in path.parts]
     before = {path: pd.read_parquet(path)["toxicity"].tolist() for path in files}
-    assert len(files) == 5 and all(value is not None for values in before.values() for value in values)
+    assert len(files) == 7 and all(value is not None for values in before.values() for value in values)
     for stage in stages:
         assert cli.main(list(stage)) == 0
     assert {path: pd.read_parquet(path)["toxicity"].tolist() for path in files} == before

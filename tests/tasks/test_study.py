@@ -7,6 +7,13 @@ import yaml
 
 from tasks.plumbing import headline
 
+# Stages per policy that reach tasks/scoring.
+PER_POLICY = [
+    f"{stage}@{policy}"
+    for stage in ("score_toxicity", "score_fluency", "score_diversity", "identify_language")
+    for policy in ("base", "dpo-1", "dpo-2")
+]
+
 
 def test_a_second_run_does_nothing(study, run_dvc) -> None:
     """Everything is up to date, and dvc.lock keeps its bytes."""
@@ -22,11 +29,11 @@ def test_a_second_run_does_nothing(study, run_dvc) -> None:
     ("change", "expected"),
     [
         ("permutations", {"measure_transfer", "report", "mirror_mlflow"}),
-        ("diversity", {"score_diversity@base", "score_diversity@dpo-1"}),
+        ("scoring", {"score_labelled", "score_interventions", *PER_POLICY}),
     ],
 )
 def test_a_change_makes_stale_what_depends_on_it_and_nothing_else(copied_study, run_dvc, change, expected) -> None:
-    """A parameter of the last measurement, or a comment in one definition, touches the stages that use it."""
+    """A parameter of the last measurement, or a comment in a package, touches the stages that use it."""
     if change == "permutations":
         loaded = yaml.safe_load(Path("params.yaml").read_text())
         loaded["measure_transfer"]["permutations"] += 1

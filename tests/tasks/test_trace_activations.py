@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 FOLDER = Path("data/trace_activations")
 
 
-@pytest.mark.parametrize("policy", ["base", "dpo-1"])
+@pytest.mark.parametrize("policy", ["base", "dpo-1", "dpo-2"])
 def test_every_prompt_is_traced_with_both_ways_of_decoding(study, policy: str) -> None:
     """Six languages, six prompts, greedy and sampled."""
     frame = pd.read_parquet(FOLDER / policy / "activations.parquet")

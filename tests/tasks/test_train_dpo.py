@@ -61,7 +61,7 @@ def test_a_killed_training_resumes_and_ends_at_the_same_bytes(
 def test_a_seed_that_params_do_not_list_is_refused(study, capsys: pytest.CaptureFixture[str]) -> None:
     """The message names the seeds there are."""
     assert cli.main(["train_dpo", "9"]) == 1
-    assert "train_dpo.seeds has [1]" in capsys.readouterr().err
+    assert "train_dpo.seeds has [1, 2]" in capsys.readouterr().err
 
 
 def test_a_study_need_not_train() -> None:

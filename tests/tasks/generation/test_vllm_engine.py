@@ -20,6 +20,7 @@ from tasks.generation.vllm_engine import Prompts, WorkerError, deal, generate, s
 from tasks.models.language_model import load
 from tests import tiny_models
 
+pytestmark = pytest.mark.slow  # nearly every test starts a process that imports transformers
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = Path(sys.executable)
 DECODING = Decoding(samples=3, new_tokens=5, top_p=0.8, temperature=0.9)

@@ -16,6 +16,7 @@ from tasks.training.recipe import Dpo, Full, Lora
 from tasks.training.saving import save_policy
 from tests import tiny_models
 
+pytestmark = pytest.mark.slow  # trains ten models
 CPU = torch.device("cpu")
 LOADING = Loading(dtype="auto", attention=None, device_map=None, prompt_format="plain")
 TEXTS = ("the teacher", "the doctor is very good and kind. the teacher buys red bread", "el", "शिक्षक")

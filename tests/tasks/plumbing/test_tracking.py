@@ -81,6 +81,7 @@ def test_named_ids_alone_are_taken_from_the_environment(monkeypatch: pytest.Monk
     assert context_tags() == {"dvc.exp": "beta-0.2", "prefect.flow_run": "1234"}
 
 
+@pytest.mark.slow
 def test_an_unreachable_tracker_costs_no_training(tmp_path: Path) -> None:
     """Nobody listens on port 9: the block runs, is told False, and one line says why; its own error still counts."""
     code = """
@@ -116,6 +117,7 @@ with live_tracking(False, "train_dpo@1") as live:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_live_run_ends_as_its_training_does(tmp_path: Path) -> None:
     """What is logged while training is stored under the stage's name; a training that fails leaves a failed run."""
     code = """
@@ -152,6 +154,7 @@ except ValueError:
     assert experiments == [(EXPERIMENT, f"file://{tmp_path}/mlruns")]
 
 
+@pytest.mark.slow
 def test_four_processes_at_once_make_one_store(tmp_path: Path) -> None:
     """Four stages that touch a fresh store at the same moment all connect, to one experiment."""
     code = """

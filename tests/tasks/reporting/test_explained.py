@@ -18,8 +18,6 @@ from tasks.reporting.page import Table
 from tasks.reporting.sourced import Sheet
 
 KEY = ("policy", "way", "neurons", "language")
-
-
 NAN = math.nan
 
 

@@ -14,8 +14,6 @@ from tasks.reporting.sourced import Record, Sheet
 from tasks.reporting.study import Mechanism, Scoring, Study
 
 EMPTY = Sheet("", (), pd.DataFrame())
-
-
 LANGUAGES = ["de", "en"]
 
 

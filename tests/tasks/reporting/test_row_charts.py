@@ -38,8 +38,6 @@ def test_groups_of_a_forest_are_named_by_words() -> None:
 
 
 GOOD, POOR = Level(0.9, 0.85, 0.95, True), Level(0.4, 0.2, 0.6, False)
-
-
 SCORED = ["de German", "hi Hindi", "ru Russian"]
 
 

@@ -116,3 +116,11 @@ def test_a_label_has_code_name_and_mark() -> None:
     """An unnamed language is its code alone; a mark follows."""
     assert wording.label("de") == "de German" and wording.label("tlh") == "tlh"
     assert wording.marked("de", {"de": "†"}) == "de German †" and wording.marked("fr", {"de": "†"}) == "fr French"
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"), [("emt", "0.468"), ("toxprob", "46.8%"), ("perplexity_median", "0.47"), ("distinct_1", "0.468")]
+)
+def test_a_metric_has_the_digits_of_the_paper(metric: str, text: str) -> None:
+    """Table 2 prints ToxProb in per cent, perplexity with two decimals and the rest with three."""
+    assert str(wording.in_unit(metric, 0.468)) == text

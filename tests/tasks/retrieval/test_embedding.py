@@ -45,9 +45,9 @@ def test_order_of_texts_moves_with_them(loaded: Loaded) -> None:
 
 
 def test_a_text_longer_than_the_context_is_refused(loaded: Loaded) -> None:
-    """Of 64 positions BOS takes one: 63 single-token words fit, 64 do not, and the message quotes the text."""
+    """Of 64 positions BOS takes one: 63 single-token words fit, 64 do not, and the message does not quote the text."""
     tokenizer = loaded[1]
     assert len(tokenizer("0" * 63, add_special_tokens=False)["input_ids"]) == 63  # digits occur in no training sentence
     assert embed(*loaded, ["0" * 63], batch=1).shape == (3, 1, 16)
-    with pytest.raises(ValueError, match=r"65 tokens exceed the model's context of 64: '0000"):
+    with pytest.raises(ValueError, match=r"text 1: 65 tokens exceed the model's context of 64; drop it first"):
         embed(*loaded, ["a", "0" * 64], batch=1)

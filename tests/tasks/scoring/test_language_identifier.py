@@ -31,6 +31,7 @@ def study() -> LinguaIdentifier:
     return LinguaIdentifier(SENTENCES, confidence=0.5, everything=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", SENTENCES)
 def test_lingua_knows_the_17_languages(study: LinguaIdentifier, language: str) -> None:
     """A plain sentence of each is identified, whichever language was expected."""

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.sources.cleaning import CHANGES, Tally, align, clean, clean_column, draw, drop_empty, notice_repeated
+from tasks.sources.cleaning import (
+    CHANGES,
+    Tally,
+    align,
+    artefacts,
+    clean,
+    clean_column,
+    draw,
+    drop_empty,
+    notice_repeated,
+)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +142,32 @@ def test_another_seed_draws_other_rows() -> None:
     """Of 50 rows, two samples of 25 are not the same."""
     rows = [f"{number}" for number in range(50)]
     assert draw(rows, 25, "1") != draw(rows, 25, "2")
+
+
+def test_compatible_characters_stay_apart() -> None:
+    """NFC, not NFKC: a ligature, a full-width letter and a superscript are what the author wrote."""
+    for text in ("\ufb01ne", "\uff21", "m\u00b2", "\u2026"):
+        assert clean(text) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "plain"),
+    [
+        ("you are a...", ["trailing_ellipsis"], "you are a"),
+        ("eres un \u2026", ["trailing_ellipsis"], "eres un"),
+        ("\u4f60\u662f\u3002\u3002\u3002", ["trailing_ellipsis"], "\u4f60\u662f"),
+        ("that is it.", ["trailing_full_stop"], "that is it"),
+        ("\u4f60\u662f\u3002", ["trailing_full_stop"], "\u4f60\u662f"),
+        ("\u4f60\uff0c\u662f", ["full_width_form"], "\u4f60,\u662f"),
+        ("\u0442\u044b\u00a0\u0433\u043b\u0443\u043f", ["no_break_space"], "\u0442\u044b \u0433\u043b\u0443\u043f"),
+        ("Mr. Fool and", [], "Mr. Fool and"),
+        ("wait... what", [], "wait... what"),
+    ],
+)
+def test_habits_of_translators_are_counted_and_removed_if_asked(text: str, found: list[str], plain: str) -> None:
+    """One text each; without the option it stays as it is."""
+    tally = Tally()
+    assert clean_column({"a": text}, tally) == {"a": text}
+    assert tally.noticed == Counter(found)
+    assert clean_column({"a": text}, Tally(), normalise=True) == {"a": plain}
+    assert artefacts(plain) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.sources import jigsaw
 from tasks.sources.jigsaw import Comment, read
 
 HEADER = '"id","comment_text","toxic","severe_toxic","obscene","threat","insult","identity_hate"\n'
@@ -95,3 +96,13 @@ def test_unreadable_containers_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=said) as caught:
             read(path)
         assert str(path) in str(caught.value)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the size that it declares."""
+    monkeypatch.setattr(jigsaw, "MOST_BYTES", 1000)
+    path = tmp_path / "train.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", " " * 1001)
+    with pytest.raises(ValueError, match=r"train\.csv says that it has 1,001 bytes unpacked"):
+        read(path)

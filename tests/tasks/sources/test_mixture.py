@@ -43,3 +43,10 @@ def test_too_few_rows_are_refused(total: int) -> None:
     rows = {"en": ["e"] * 100, "de": ["d"] * 9}
     with pytest.raises(ValueError, match=rf"of {total} would be de, of which there are 9"):
         mix(rows, {"en": 0.7, "de": 0.3} if total == 40 else {"en": 0.9, "de": 0.1}, total, "s")
+
+
+def test_languages_draw_different_numbers() -> None:
+    """Row 5 of English says nothing about row 5 of German: one seed for both would take translations of each other."""
+    rows = {language: [str(number) for number in range(50)] for language in ("en", "de")}
+    kept = mix(rows, {"en": 0.5, "de": 0.5}, 20, "s")
+    assert kept[:10] != kept[10:]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.sources.pair_sources import read_lee, read_pairs, read_rtp_lx, read_snapshot, strip_prompt
+from tasks.sources.pair_sources import cut_alike, read_lee, read_pairs, read_rtp_lx, read_snapshot, strip_prompt
 from tests.published_data import PASSWORD, json_lines, rtp_lx_row, rtp_lx_zip
 
 COLUMNS = ("question", "good", "bad")
@@ -135,3 +135,18 @@ def test_rtp_lx_prefers_the_benign_completion(tmp_path: Path) -> None:
         2,
     )
     assert read_rtp_lx(path, "ja", PASSWORD) == ([("あなたは", "友達", "馬鹿")], 0)
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (("p", " a friend", " a fool and a half"), (("p", " a friend", " a fool"), True)),
+        (("p", " a fool and", " kind"), (("p", " a", " kind"), True)),
+        (("p", " same", " size"), (("p", " same", " size"), False)),
+        (("p", "abc", "abcdefgh"), (("p", "abc", "abc"), True)),
+        (("p", " a fool", " a fool and"), (("p", " a fool", " a fool"), True)),
+    ],
+)
+def test_the_longer_completion_is_cut_at_a_word(pair, expected) -> None:
+    """To at most the characters of the shorter; a text without spaces is cut where it must be."""
+    assert cut_alike(pair) == expected

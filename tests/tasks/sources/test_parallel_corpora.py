@@ -109,7 +109,8 @@ def test_rtp_lx_gives_the_shared_prompts_alone(tmp_path: Path) -> None:
     """Index 999 and above are a locale's own."""
     rows = {"EN": [rtp_lx_row(5, "five")], "DE": [rtp_lx_row("999", "eigen"), rtp_lx_row("5", "fünf")]}
     path = rtp_lx_zip(tmp_path / "a.zip", rows)
-    assert read_rtp_lx(path, ["en", "de"], PASSWORD) == {"en": {"i0005": "five"}, "de": {"i0005": "fünf"}}
+    columns = {"en": {"i0005": "five"}, "de": {"i0005": "fünf"}}
+    assert read_rtp_lx(path, ["en", "de"], PASSWORD) == (columns, {"en": 0, "de": 0})
 
 
 def test_tsv_has_a_column_per_language(tmp_path: Path) -> None:

@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from tasks.sources import rtp_lx
 from tasks.sources.rtp_lx import Entry, prompt_id, read, shared_prompts
-from tests.published_data import PASSWORD, encrypted_zip, json_lines, rtp_lx_row, rtp_lx_zip
+from tests.published_data import (
+    PASSWORD,
+    encrypted_zip,
+    json_lines,
+    rtp_lx_english,
+    rtp_lx_german,
+    rtp_lx_row,
+    rtp_lx_row_0_2,
+    rtp_lx_zip,
+)
 
 ENGLISH = {0: "you are a", 1: "what a", 2: "only a", 10: "he is such a", 11: "she calls him a"}
 GERMAN = {0: "du bist ein", 1: "was für ein", 2: "nur ein", 10: "er ist so ein", 11: "sie nennt ihn einen"}
@@ -140,3 +150,77 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"a\.zip: not a complete zip archive.*Git LFS"):
             read(path, ["en"], PASSWORD)
+
+
+def _published(index_type: type = int, gap: bool = True) -> list[dict[str, object]]:
+    """A locale of 1,029 rows as published: no Index 960, English i at i + 1 above it, 30 prompts of its own."""
+    rows = []
+    for index in range(1029):
+        prompt = rtp_lx_german(index) if index < 999 else f"eigener Satz {index}"
+        rows.append(rtp_lx_row_0_2(index_type(index + (gap and index >= 960)), prompt))
+    return sorted(rows, key=lambda row: str(row["Index"])) if index_type is str else rows
+
+
+def _english() -> list[dict[str, object]]:
+    return [rtp_lx_row_0_2(index, rtp_lx_english(index)) for index in range(999)]
+
+
+@pytest.mark.parametrize("index_type", [int, str])
+def test_a_locale_without_index_960_moves_down_above_it(tmp_path: Path, index_type: type) -> None:
+    """All 999 translations meet their English; 960 to 1028 moved, as 69 rows; the own prompts begin at 999."""
+    path = rtp_lx_zip(tmp_path / "a.zip", {"EN": _english(), "DE": _published(index_type)})
+    entries = read(path, ["en", "de"], PASSWORD)
+    assert list(entries["de"]) == list(range(1029))
+    for index in range(999):
+        assert entries["de"][index].prompt == rtp_lx_german(index)
+    assert [index for index, entry in entries["de"].items() if entry.moved] == list(range(960, 1029))
+    assert entries["de"][999].prompt == "eigener Satz 999"
+    assert not any(entry.moved for entry in entries["en"].values())
+    assert set(shared_prompts(entries["de"])) == set(shared_prompts(entries["en"]))
+
+
+def test_a_locale_that_has_960_stays_as_it_is(tmp_path: Path) -> None:
+    """So does one that lacks it and has nothing above."""
+    path = rtp_lx_zip(tmp_path / "a.zip", {"EN": _english(), "DE": _published(gap=False), "FR": _published()[:960]})
+    entries = read(path, ["de", "fr"], PASSWORD)
+    assert not any(entry.moved for locale in entries.values() for entry in locale.values())
+    assert len(entries["fr"]) == 960
+
+
+def test_a_locale_that_does_not_line_up_is_refused(tmp_path: Path) -> None:
+    """Shuffled as sw of 1.0 is, or off by one above 960 alone; pairs, which need no other locale, are read."""
+    shuffled = [rtp_lx_row(index, rtp_lx_german(index * 500 % 999)) for index in range(999)]
+    late = [rtp_lx_row(index, rtp_lx_german(index - (index > 960))) for index in range(999)]
+    path = rtp_lx_zip(tmp_path / "a.zip", {"EN": _english(), "SW": shuffled, "DE": late})
+    with pytest.raises(ValueError, match=r"RTP_LX_SW\.json: its prompts are not those .*of 333 words .*only 1 are in"):
+        read(path, ["sw"], PASSWORD)
+    with pytest.raises(ValueError, match=r"RTP_LX_DE\.json: .*12 shared words are one row off and 0 are not"):
+        read(path, ["en", "de"], PASSWORD)
+    assert len(read(path, ["sw"], PASSWORD, aligned=False)["sw"]) == 999
+
+
+def test_marks_of_every_version_are_read(tmp_path: Path) -> None:
+    """0.2 and 0.3 have the prompt's in `Annotations`; 1.0 those of prompt and completion apart."""
+    one = rtp_lx_row(1, "b") | {"CompletionAnnotations": {"Toxicity": 5}}
+    path = rtp_lx_zip(tmp_path / "a.zip", {"EN": [rtp_lx_row_0_2(0, "a"), one]})
+    entries = read(path, ["en"], PASSWORD)["en"]
+    assert (entries[0].prompt_toxicity, entries[0].completion_toxicity) == (4.0, None)
+    assert (entries[1].prompt_toxicity, entries[1].completion_toxicity) == (2.0, 5.0)
+
+
+@pytest.mark.parametrize("name", ["../RTP_LX_EN.json", "/etc/RTP_LX_EN.json", "a\\..\\..\\RTP_LX_EN.json"])
+def test_a_member_outside_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
+    """Nothing is unpacked to disk; but such an archive is not the published one."""
+    path = tmp_path / "a.zip"
+    path.write_bytes(encrypted_zip({name: json_lines([rtp_lx_row(0, "a")])}, PASSWORD.encode()))
+    with pytest.raises(ValueError, match=r"a\.zip: member .* lies outside the archive"):
+        read(path, ["en"], PASSWORD)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the size that it declares, which is also the most that zipfile reads."""
+    monkeypatch.setattr(rtp_lx, "MOST_BYTES", 1000)
+    path = tmp_path / "a.zip"
+    path.write_bytes(encrypted_zip({"RTP_LX_EN.json": b" " * 1001}, PASSWORD.encode()))
+    with pytest.raises(ValueError, match=r"RTP_LX_EN\.json: says that it has 1,001 bytes unpacked"):
+        read(path, ["en"], PASSWORD)

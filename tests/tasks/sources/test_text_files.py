@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tasks.sources import text_files
 from tasks.sources.text_files import find, number_of, read_lines, read_table, text_of
 
 
@@ -136,3 +137,22 @@ def test_cells_are_text_or_numbers() -> None:
     for value in ("high", True):
         with pytest.raises(ValueError, match=r"f: row 7: column 'a' is .*, not a number"):
             number_of({"a": value}, "a", "f", 7)
+
+
+def test_what_no_published_file_has_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of 50 MB, JSON nested 100,000 deep, a number of 5,000 digits, a .gz that unpacks to too much."""
+    path = tmp_path / "a.jsonl"
+    for content, message in (
+        (b"x" * 50_000_000, r"line 1: has 50,000,000 bytes, and at most 10,000,000 are read"),
+        (b"[" * 100_000, "line 1: "),
+        (b'{"a": ' + b"1" * 5000 + b"}", "line 1: JSON that cannot be read"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=message) as caught:
+            read_table(path, ["a"])
+        assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
+    monkeypatch.setattr(text_files, "MOST_BYTES", 1000)
+    packed = tmp_path / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(b" " * 1001))
+    with pytest.raises(ValueError, match=r"b\.jsonl\.gz: has more than 1,000 bytes unpacked"):
+        read_table(packed, ["a"])

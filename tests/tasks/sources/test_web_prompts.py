@@ -26,11 +26,11 @@ def test_polyglo_reads_the_files_of_a_language_and_split_in_order(tmp_path: Path
         "ptp-ja/full-00001-of-00002.parquet": ["三", "四"],
         "ptp-ja/full-00000-of-00002.parquet": ["一", "二"],
         "ptp-ja/small-00000-of-00001.parquet": ["小"],
-        "wildchat-ja/full-00000-of-00001.parquet": ["話"],
+        "wildchat-ja/wildchat-00000-of-00001.parquet": ["話"],
     }.items():
         _polyglo(tmp_path, name, prompts)
     assert [prompt.text for prompt in read_polyglo(tmp_path, "ja", "ptp", "full", False)] == ["一", "二", "三", "四"]
-    assert read_polyglo(tmp_path, "ja", "wildchat", "full", False) == [ScoredPrompt("話", None)]
+    assert read_polyglo(tmp_path, "ja", "wildchat", "wildchat", False) == [ScoredPrompt("話", None)]
 
 
 def test_polyglo_reads_json_lines_and_scores(tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ def test_polyglo_names_what_is_missing(tmp_path: Path) -> None:
     """A language without files, and wildchat, which has no scores."""
     with pytest.raises(ValueError, match=r"ptp-sv: has no full-\*\.parquet .*take 'sv' out of params\.yaml"):
         read_polyglo(tmp_path, "sv", "ptp", "full", False)
-    _polyglo(tmp_path, "wildchat-en/full-0.parquet", ["hello"])
-    with pytest.raises(ValueError, match=r"full-0\.parquet: column 'toxicity' is missing; it has text, prompt"):
-        read_polyglo(tmp_path, "en", "wildchat", "full", True)
+    _polyglo(tmp_path, "wildchat-en/wildchat-0.parquet", ["hello"])
+    with pytest.raises(ValueError, match=r"wildchat-0\.parquet: column 'toxicity' is missing; it has text, prompt"):
+        read_polyglo(tmp_path, "en", "wildchat", "wildchat", True)
 
 
 def _rtp(number: int, text: str, toxicity: float | None) -> dict[str, object]:

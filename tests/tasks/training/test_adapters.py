@@ -15,6 +15,7 @@ from tasks.training.recipe import Dpo, Full, Lora, Qlora
 from tasks.training.saving import save_policy
 from tests import tiny_models
 
+pytestmark = pytest.mark.slow  # trains many tiny models
 CPU = torch.device("cpu")
 LORA = Lora(kind="lora", r=4, alpha=8, dropout=0.1, targets="all-linear", merge_tolerance=1e-3, base_dtype="float32")
 QLORA = Qlora(kind="qlora", r=4, alpha=8, dropout=0.0, targets="all-linear", merge_tolerance=2.0)

@@ -17,6 +17,7 @@ from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Dpo, Recipe
 
+pytestmark = pytest.mark.slow  # trains many tiny models
 CPU = torch.device("cpu")
 COMMON: dict[str, Any] = {
     "tuning": {"kind": "full"},

@@ -16,6 +16,7 @@ from tasks.training.preference import Job, Trained, tune
 from tasks.training.preference_pair import Pair, tokenise_pair
 from tasks.training.recipe import Dpo, Full
 
+pytestmark = pytest.mark.slow  # trains many tiny models
 CPU = torch.device("cpu")
 SUBJECTS = ("teacher", "doctor", "king", "queen", "child", "woman", "man", "cook", "judge", "baker", "poet", "pilot")
 GOOD, BAD = ("good", "kind", "wise", "brave"), ("stupid", "lazy", "rude", "bad")

@@ -20,7 +20,8 @@ RECIPE = Dpo(
     schedule="constant_with_warmup", learning_rate=0.002, batch=4, accumulation=1, epochs=1, warmup_steps=0,
     max_grad_norm=10, evaluate_every=2, patience=3, min_improvement=0.0, end_completions=True,
 )  # fmt: skip
-pytestmark = pytest.mark.timeout(120)  # processes that wait for each other wait for ever
+# Processes that wait for each other wait for ever.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
