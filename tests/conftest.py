@@ -63,7 +63,13 @@ SENTENCES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests as slow by what they need, and keeps those that share a Prefect server on one worker."""
+    """Marks tests as slow by what they need, and keeps those that share a Prefect server on one worker.
+
+    One test that needs the shared study comes first and the others last, so that one worker makes it while another runs
+    what does not need it.
+    """
+    study = [item for item in items if "finished_study" in getattr(item, "fixturenames", ())]
+    items[:] = study[:1] + [item for item in items if item not in set(study)] + study[1:]
     for item in items:
         needs = set(getattr(item, "fixturenames", ()))
         if needs & SLOW_FIXTURES:
