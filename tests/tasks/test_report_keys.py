@@ -20,7 +20,7 @@ REDUCTION = re.compile(r"a relative reduction of (\S+ against )?$")  # what foll
 NO_RESULTS = (
     r"P@1", r"95%", r"α = 0\.05", r"with 2 seeds", r"GPT-2", r"2024, Table 2", r"its Table 2", r"Table 2, and",
     r"\(0: the embeddings\)",
-    r"counted as 0", r"interval includes 0", r"by 10 percentage points", r"Seed 1:", r"5 English prompts",
+    r"counted as 0", r"interval includes 0", r"by 10 percentage points", r"Seed [12]:", r"5 English prompts",
     r"Prompt w\d+", r"\(dpo-1\)", r"git log -1", r"mGPT 1\.3B", r"Bach 2024", r"et al\. 2024", r"mT5-XL",
     r"; there \d+\)", r"prompt \(5", r"p < \.01", r"\(17 languages", r"(above|one at) 0\.70", r"chance is \.50",
 )  # fmt: skip
