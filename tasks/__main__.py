@@ -5,8 +5,6 @@ Around the stage, for whoever starts it: one model stage at a time per device, a
 
 import argparse
 import contextlib
-import difflib
-import errno
 import importlib
 import logging
 import os
@@ -18,21 +16,17 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+import yaml
+
 from tasks.plumbing import device_lock, lineage, params
 from tasks.plumbing.execution import noted
 from tasks.plumbing.files import ArtefactError
 from tasks.plumbing.progress import visible
 from tasks.plumbing.time_limit import time_limit
-from tasks.plumbing.yaml_file import YamlError, read_yaml
 
 PIPELINE = Path("dvc.yaml")
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 THREADS_VARIABLE = "POLYDETOX_CPU_THREADS"  # read by tasks/models/torch_setup.py, which must not be imported here
-# What the file system refuses, where trying again would not help.
-_REFUSED = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EISDIR,
-    errno.EEXIST, errno.ENAMETOOLONG,
-}  # fmt: skip
 # Stages that read models from elsewhere, and the section that names those.
 _MODELS_NAMED_IN = {
     "prepare_model": "prepare_model",
@@ -48,14 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     124, from the time limit, ends the process itself.
     """
-    try:
-        stages = descriptions()
-    except (OSError, YamlError) as error:
-        print(
-            f"{error if isinstance(error, YamlError) else _refusal(error)}; run from the project's root",
-            file=sys.stderr,
-        )
-        return 1
+    stages = descriptions()
     parser = argparse.ArgumentParser(
         prog="python -m tasks",
         description="Runs one stage of the study. `dvc repro` runs all that are not up to date, in order.",
@@ -70,8 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not chosen.check and chosen.stage is None:
         parser.error("name a stage, or --check")
-    if chosen.stage and (wrong := _wrong_item(chosen.stage, chosen.item)):
-        parser.error(wrong)
     # Nothing of the study tells anybody about itself, and only models that params.yaml names are asked for.
     if not _may_ask_hub(chosen.stage):
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -91,39 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (params.ParamsError, ArtefactError, ValueError) as error:
         print(f"{chosen.stage}: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        if error.errno not in _REFUSED:
-            traceback.print_exc()
-            return CRASHED
-        print(f"{name}: {_refusal(error)}", file=sys.stderr)
-        return 1
     except Exception:
         traceback.print_exc()
         return CRASHED
     return 0
-
-
-def _refusal(error: OSError) -> str:
-    """File, where the error has one, and cause."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-
-
-def _wrong_item(stage: str, item: str | None) -> str | None:
-    """Why a stage cannot take this item; None if it can, or if params.yaml is to be mended first."""
-    try:
-        raw = params.read()
-    except params.ParamsError:  # reported where the stage is run
-        return None
-    valid = lineage.items(stage, raw)
-    if valid is None:
-        return f"{stage} takes no item, but {item!r} is given" if item is not None else None
-    if item is None:
-        return f"{stage} needs an item, one of {', '.join(valid)}"
-    if item in valid:
-        return None
-    near = difflib.get_close_matches(item, valid, n=1, cutoff=0.0)
-    hint = f"; did you mean {near[0]!r}? it has {', '.join(valid)}" if near else ""
-    return f"{stage} has no item {item!r}{hint}"
 
 
 def _may_ask_hub(stage: str | None) -> bool:
@@ -175,7 +131,7 @@ def _run(stage: str, item: str | None, name: str) -> str:
 
 def descriptions() -> dict[str, str]:
     """Stages in the order of dvc.yaml, with their one-line descriptions."""
-    loaded = read_yaml(PIPELINE)
+    loaded = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
     return {name: (stage.get("do") or stage)["desc"] for name, stage in loaded["stages"].items()}
 
 
@@ -197,7 +153,6 @@ def stage_arguments(module: ModuleType, item: str | None, check_item: bool = Tru
         else:
             given[name] = params.section(raw, name, kind)
     params.check_policies(raw)
-    params.check_names(raw)
     if check_item and "policies" in given and "item" in given and item not in given["policies"]:
         raise params.ParamsError(f"no policy {item!r} in params.yaml: policies; it has {', '.join(given['policies'])}")
     return given

@@ -70,17 +70,6 @@ def execution_meta(stage: str) -> dict[str, Any]:
     return dict((entry.get("do") or entry).get("meta", {}))
 
 
-def items(stage: str, values: dict[str, Any]) -> list[str] | None:
-    """Items of a stage of dvc.yaml, empty if these params lack what it names; None if it takes none."""
-    entry = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
-    if "foreach" not in entry:
-        return None
-    try:
-        return [str(item) for item in _value(values, entry["foreach"].strip("${} "))]
-    except (KeyError, TypeError):
-        return []
-
-
 def declared(name: str) -> dict[str, Any]:
     """A stage's entry of dvc.yaml in the current folder, its item filled in; KeyError if there is none."""
     stage, _, item = name.partition("@")

@@ -1,17 +1,14 @@
 """Loads params.yaml into typed, frozen values and says clearly what is wrong with it."""
 
 import difflib
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
-
-from tasks.plumbing.smallest_section import smallest_section
-from tasks.plumbing.yaml_file import YamlError, read_yaml
 
 PARAMS = Path("params.yaml")
 # Set by whoever starts a study on another device than params.yaml says, which no result depends on.
@@ -64,14 +61,12 @@ class Runtime(BaseModel, frozen=True, extra="forbid"):
 
 def read(path: Path = PARAMS) -> dict[str, Any]:
     """The whole file as plain values, with the device that the environment names."""
+    if not path.exists():
+        raise ParamsError(f"{path}: no such file; run from the project's root")
     try:
-        loaded = read_yaml(path)
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file; run from the project's root") from error
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from error
-    except YamlError as error:
-        raise ParamsError(str(error)) from error
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(loaded, dict):
         raise ParamsError(f"{path}: expected sections (name: values), found {type(loaded).__name__}")
     if (device := os.environ.get(DEVICE_VARIABLE)) and isinstance(loaded.get("runtime"), dict):
@@ -108,98 +103,20 @@ def check_policies(raw: dict[str, Any], path: Path = PARAMS) -> None:
             raise ParamsError(f"{path}: policies: {name} {wanted}")
 
 
-def check_names(raw: Mapping[str, Any], path: Path = PARAMS) -> None:
-    """ParamsError for a parameter that names a language or policy that the study does not have.
-
-    Sections that are missing or of another shape are left to their types.
-    """
-    for location, wanted, where, valid in _named(raw):
-        if isinstance(wanted, str) and valid and wanted not in valid:
-            near = difflib.get_close_matches(wanted, valid, n=1, cutoff=0.0)[0]
-            raise ParamsError(
-                f"{path}: {location}: {wanted!r} is not among {where}; did you mean {near!r}? it has {', '.join(valid)}"
-            )
-
-
-def _named(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, list[str]]]:
-    """Location, value, and where it must occur, of every parameter that names a language or policy."""
-    languages = _names(raw.get("languages"))
-    for location in (
-        "measure_transfer.source",
-        "measure_retrieval.pivot",
-        "measure_mechanism.source",
-        "find_toxic_neurons.source",
-        "explain_effect.recipe.source",
-    ):
-        yield location, _at(raw, location), "`languages`", languages
-    for policy in _names(_at(raw, "explain_effect.policies")):
-        yield "explain_effect.policies", policy, "`policies`", _names(raw.get("policies"))
-    world = _names(_at(raw, "mini_world.share"))
-    if _at(raw, "prepare_pairs.kind") == "mini":
-        chosen = _at(raw, "prepare_pairs.language")
-        for language in [chosen] if isinstance(chosen, str) else _names(chosen):
-            yield "prepare_pairs.language", language, "`mini_world.share`", world
-    for stage in ("prepare_prompts", "prepare_parallel", "prepare_labelled"):
-        if _at(raw, f"{stage}.kind") == "mini":
-            for language in languages:
-                yield f"languages ({stage})", language, "`mini_world.share`", world
-
-
-def _at(raw: Any, location: str) -> Any:
-    for part in location.split("."):
-        raw = raw.get(part) if isinstance(raw, dict) else None
-    return raw
-
-
-def _names(value: Any) -> list[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list | dict) else []
-
-
 def section(raw: dict[str, Any], name: str, kind: Any, path: Path = PARAMS) -> Any:
-    """One section as its type, all numbers finite; ParamsError names every bad key with its nearest valid one."""
+    """One section as its type; ParamsError names every bad key with its nearest valid one."""
     if name not in raw:
         raise ParamsError(f"{path}: section {name!r} is missing")
     try:
-        value = TypeAdapter(kind).validate_python(raw[name])
+        return TypeAdapter(kind).validate_python(raw[name])
     except ValidationError as error:
-        problems = error.errors()
-        lines = [_explain(name, kind, problem) for problem in problems]
-        message = f"{path}: " + "; ".join(lines)
-        if any(problem["type"] == "missing" for problem in problems):
-            message += smallest_section(name, kind, raw[name])
-        raise ParamsError(message) from error
-    if odd := [f"{location}: must be finite (found {number})" for location, number in _not_finite(name, value)]:
-        raise ParamsError(f"{path}: " + "; ".join(odd))
-    return value
-
-
-def _not_finite(location: str, value: Any) -> Iterator[tuple[str, float]]:
-    """Every NaN and infinity in a validated section, with its location."""
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            yield location, value
-        return
-    inner: list[tuple[Any, Any]] = []
-    if isinstance(value, BaseModel):
-        inner = list(value)
-    elif isinstance(value, Mapping):
-        inner = list(value.items())
-    elif isinstance(value, list | tuple | set | frozenset):
-        inner = list(enumerate(value))
-    for key, one in inner:
-        yield from _not_finite(f"{location}.{key}", one)
+        lines = [_explain(name, kind, problem) for problem in error.errors()]
+        raise ParamsError(f"{path}: " + "; ".join(lines)) from error
 
 
 def _explain(name: str, kind: Any, problem: Any) -> str:
     keys, _ = _below(kind, problem["loc"])
     location = ".".join([name, *keys])
-    if problem["type"] == "missing":
-        return f"{location}: missing"
-    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        tag = problem["ctx"]["discriminator"].strip("'")
-        valid = problem["ctx"].get("expected_tags") or ", ".join(map(repr, _choices(kind, keys)))
-        found = problem["ctx"].get("tag")
-        return f"{location}.{tag}: " + (f"{found!r} is none of {valid}" if found else f"missing; one of {valid}")
     if problem["type"] != "extra_forbidden":
         return f"{location}: {problem['msg']} (found {problem['input']!r})"
     *parents, key = problem["loc"]
@@ -232,13 +149,6 @@ def _below(kind: Any, parts: Sequence[Any]) -> tuple[list[str], Any]:
         inner = (members or [Any])[-1]
     keys, end = _below(inner, parts[1:])
     return [str(parts[0]), *keys], end
-
-
-def _choices(kind: Any, keys: Sequence[str]) -> list[Any]:
-    """Tags of the union at a location."""
-    end = _below(kind, keys)[1]
-    members = get_args(end) if get_origin(end) in (Union, UnionType) else [end]
-    return sorted({tag for member in members for tag in _tags(member)}, key=str)
 
 
 def _tags(member: Any) -> set[Any]:
