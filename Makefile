@@ -63,7 +63,7 @@ PYTEST = OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses $(WORKER
 test: setup-test ## run the tests, the shrunken study from end to end among them
 	$(PYTEST)
 
-test-fast: setup-test ## run the tests that need no study, server or many processes: under a minute
+test-fast: setup-test ## run the tests that need no study, server or many processes: two minutes
 	$(PYTEST) -m "not gpu and not network and not slow"
 
 lint: setup-test ## check style and format
